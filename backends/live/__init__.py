@@ -1,0 +1,1 @@
+"""Live state: feeds, the store of immutable snapshots, and following a commit until its pods are ready."""
