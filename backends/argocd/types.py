@@ -169,6 +169,9 @@ class Application(Value, frozen=True):
     spec: dict[str, Any] = {}
     operation: Operation | None = None
     status: Status = Status()
+    partial: bool = msgspec.field(name="tiphys.dev/partial", default=False)
+    """Set by the client on what came by a row projection (`projection.ROWS`): conditions, history, `sync.revisions`, `comparedTo`,
+    `reconciledAt`, finalizers, an operation's message and most of `spec` were not asked for; they are unknown, not empty."""
 
     @property
     def key(self) -> AppKey:

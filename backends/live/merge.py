@@ -31,7 +31,7 @@ def differs(known: Application, listed: Application) -> bool:
 
 
 def merge(known: Application, listed: Application) -> Application:
-    """The row with what the list knows better; the rest stays as it was heard before and is no longer proven."""
+    """The row with what the list knows better, partial: the rest stays as it was heard before and is no longer proven."""
     old, new = known.status, listed.status
     status = msgspec.structs.replace(
         old,
@@ -51,7 +51,7 @@ def merge(known: Application, listed: Application) -> Application:
     operation: Operation | None = listed.operation or (
         known.operation if _phase(old.operation_state) == _phase(new.operation_state) else None
     )
-    return Application(metadata=metadata, spec=spec, operation=operation, status=status)
+    return Application(metadata=metadata, spec=spec, operation=operation, status=status, partial=True)
 
 
 def _phase(state: OperationState | None) -> tuple[object, ...]:

@@ -10,84 +10,19 @@ A row costs one dictionary slot in each snapshot: copying 10,000 of them takes 0
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from types import MappingProxyType
 
-import msgspec
-
-from backends.argocd.types import Application, ResourceTree, WatchEvent
+from backends.argocd.types import Application, WatchEvent
 from backends.domain.ids import AppKey
-from backends.domain.rollout import FeedState
 from backends.live import selector as selectors
 from backends.live.merge import differs, merge
+from backends.live.snapshot import Change, FeedStatus, Row, Snapshot, TreeView
+
+__all__ = ["INTERVAL", "Change", "FeedStatus", "Observer", "Row", "Snapshot", "Store", "TreeView"]
 
 INTERVAL = 0.1
 """Seconds between two snapshots while things change."""
-
-
-class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a feed can be believed, and how old its last word is."""
-
-    name: str
-    state: FeedState = FeedState.CONNECTING
-    since: datetime | None = None
-    """When this state began (UTC)."""
-    last_message: datetime | None = None
-    """When anything was last heard, keep-alives included."""
-    error: str = ""
-    """Why it is not live: one cleaned line."""
-    events: int = 0
-    """Messages about Applications since the feed began; every one is counted, also those that changed nothing."""
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One Application as last heard of."""
-
-    application: Application
-    partial: bool = False
-    """It came from a projected list: what such a list lacks is unknown, not empty (contract/rollout.md, *Inputs*)."""
-    version: int = 0
-    """Its resourceVersion as a number; 0 where the source does not say."""
-    seq: int = 0
-    """The store's own clock when the row was written."""
-
-
-class TreeView(msgspec.Struct, frozen=True):
-    """A resource tree and when it was read (UTC)."""
-
-    tree: ResourceTree
-    at: datetime
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What was known at one moment. Never changes; two snapshots share every row that is the same."""
-
-    number: int = 0
-    rows: Mapping[AppKey, Row] = MappingProxyType({})
-    trees: Mapping[AppKey, TreeView] = MappingProxyType({})
-    feeds: tuple[FeedStatus, ...] = ()
-    managed: frozenset[AppKey] = frozenset()
-    """What the directories of the workspace name, root and Managers included."""
-
-    def application(self, key: AppKey) -> Application | None:
-        row = self.rows.get(key)
-        return row.application if row else None
-
-    @property
-    def unmanaged(self) -> Iterator[Row]:
-        """Applications that no directory of the workspace names."""
-        return (row for key, row in self.rows.items() if key not in self.managed)
-
-    def feed(self, name: str) -> FeedStatus:
-        return next((feed for feed in self.feeds if feed.name == name), FeedStatus(name=name))
-
-
-class Change(msgspec.Struct, frozen=True):
-    """What moved since the reader's last look. `keys` were added, changed or removed; empty when only a feed's state did."""
-
-    snapshot: Snapshot
-    keys: frozenset[AppKey]
 
 
 Observer = Callable[[Row | None, Row | None], None]
@@ -172,61 +107,53 @@ class Store:
         return self._seq
 
     def apply_event(self, event: WatchEvent) -> None:
-        """One message of the stream."""
+        """One message of a stream."""
         application = event.application
         key, version = application.key, _number(application.metadata.resource_version)
         row = self._rows.get(key)
         if event.type == "DELETED":
             if row is None or _same_life(row.application, application) or not _is_older(application, version, row):
-                self._remove(key, Row(application, False, version, 0))
+                self._remove(key, application, version)
             return
         known = row or self._deleted.get(key)
         if known is not None and _is_older(application, version, known):
             return
-        self._put(key, Row(application, False, version, 0), row)
+        if row is not None and application.partial and not row.partial:
+            if version == row.version:
+                return
+            application = merge(row.application, application)
+        self._put(key, application, version, row)
 
-    def apply_list(
-        self, applications: Iterable[Application], ticket: int, *, selector: str = "", sweep: bool = True, full: bool = False
-    ) -> frozenset[AppKey]:
+    def apply_list(self, applications: Iterable[Application], ticket: int, *, selector: str = "", sweep: bool = True) -> frozenset[AppKey]:
         """The answer of a list that was asked for at `ticket`.
 
         Args:
             selector: the list's label selector: the rows it is the truth about.
             sweep: remove the rows that the list lacks; for lists begun after the burst of an open stream.
-            full: the list was not projected.
 
         Returns the keys whose row was out of date in a way that the list alone cannot mend: ask for them one by one.
         """
         out_of_date: set[AppKey] = set()
         listed: set[AppKey] = set()
         for application in applications:
-            key = application.key
+            key, version = application.key, _number(application.metadata.resource_version)
             listed.add(key)
             row = self._rows.get(key)
             if row is None:
                 gone = self._deleted.get(key)
                 if gone is None or gone.seq <= ticket:
-                    self._put(key, Row(application, not full, _number(application.metadata.resource_version), 0), None)
-            elif row.seq <= ticket:
-                if full:
-                    self._put(key, Row(application, False, _number(application.metadata.resource_version), 0), row)
-                elif row.partial:
-                    newer = merge(row.application, application)
-                    if newer != row.application:
-                        self._put(key, Row(newer, True, 0, 0), row)
-                elif differs(row.application, application):
-                    out_of_date.add(key)
-                    self._put(key, Row(merge(row.application, application), True, 0, 0), row)
+                    self._put(key, application, version, None)
+            elif row.seq > ticket:
+                continue
+            elif not application.partial:
+                self._put(key, application, version, row)
+            elif row.partial:
+                self._put(key, merge(row.application, application), 0, row)
+            elif differs(row.application, application):
+                out_of_date.add(key)
+                self._put(key, merge(row.application, application), 0, row)
         if sweep:
-            matches = selectors.parse(selector)
-            lacking = [
-                (key, row)
-                for key, row in self._rows.items()
-                if row.seq <= ticket and key not in listed and matches(row.application.metadata.labels or {})
-            ]
-            for key, row in lacking:
-                self._remove(key, row)
-            self._deleted = {key: row for key, row in self._deleted.items() if row.seq > ticket}
+            self._sweep(listed, ticket, selector)
         return frozenset(out_of_date)
 
     def apply_get(self, application: Application, ticket: int) -> None:
@@ -234,10 +161,10 @@ class Store:
         key = application.key
         row, gone = self._rows.get(key), self._deleted.get(key)
         version = _number(application.metadata.resource_version)
-        if gone and gone.seq > ticket:
+        if gone is not None and gone.seq > ticket:
             return
         if row is None or row.seq <= ticket or (not row.partial and version > row.version):
-            self._put(key, Row(application, False, version, 0), row)
+            self._put(key, application, version, row)
 
     def put_tree(self, key: AppKey, view: TreeView | None) -> None:
         """The newest resource tree of an Application; None forgets it."""
@@ -284,22 +211,29 @@ class Store:
 
     # inside
 
-    def _put(self, key: AppKey, row: Row, before: Row | None) -> None:
+    def _put(self, key: AppKey, application: Application, version: int, before: Row | None) -> None:
         self._seq += 1
         self._deleted.pop(key, None)
-        if before is not None and before.partial == row.partial and before.application == row.application:
-            self._rows[key] = Row(before.application, row.partial, row.version, self._seq)  # heard again: proven, but no news
+        if before is not None and before.application == application:
+            self._rows[key] = Row(before.application, version, self._seq)  # heard again: proven, but no news
             return
-        self._rows[key] = row = Row(row.application, row.partial, row.version, self._seq)
+        self._rows[key] = row = Row(application, version, self._seq)
         self._told(key, before, row)
 
-    def _remove(self, key: AppKey, last: Row) -> None:
+    def _remove(self, key: AppKey, last: Application, version: int) -> None:
         self._seq += 1
         before = self._rows.pop(key, None)
-        self._deleted[key] = Row(last.application, last.partial, last.version, self._seq)
+        self._deleted[key] = Row(last, version, self._seq)
         self._trees.pop(key, None)
         if before is not None:
             self._told(key, before, None)
+
+    def _sweep(self, listed: Collection[AppKey], ticket: int, selector: str) -> None:
+        matches = selectors.parse(selector)
+        for key, row in tuple(self._rows.items()):
+            if row.seq <= ticket and key not in listed and matches(row.application.metadata.labels or {}):
+                self._remove(key, row.application, row.version)
+        self._deleted = {key: row for key, row in self._deleted.items() if row.seq > ticket}
 
     def _told(self, key: AppKey, before: Row | None, after: Row | None) -> None:
         for observer in self._observers.values():

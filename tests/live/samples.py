@@ -56,6 +56,7 @@ def projected(full: Application) -> Application:
     """The same Application as a projected list shows it: no uid, no version, no conditions, no history, no reconciledAt."""
     state = full.status.operation_state
     return Application(
+        partial=True,
         metadata=msgspec.structs.replace(full.metadata, uid="", resource_version="", finalizers=None, owner_references=None),
         spec={**full.spec, "sources": None},
         operation=full.operation,
