@@ -124,20 +124,14 @@ class Store:
             application = merge(row.application, application)
         self._put(key, application, version, row)
 
-    def apply_list(self, applications: Iterable[Application], ticket: int, *, selector: str = "", sweep: bool = True) -> frozenset[AppKey]:
-        """The answer of a list that was asked for at `ticket`.
-
-        Args:
-            selector: the list's label selector: the rows it is the truth about.
-            sweep: remove the rows that the list lacks; for lists begun after the burst of an open stream.
+    def apply_list(self, applications: Iterable[Application], ticket: int) -> frozenset[AppKey]:
+        """Applications of a list that was asked for at `ticket`; in slices, since 10,000 take 0.2 s. It removes nothing: that is `sweep`.
 
         Returns the keys whose row was out of date in a way that the list alone cannot mend: ask for them one by one.
         """
         out_of_date: set[AppKey] = set()
-        listed: set[AppKey] = set()
         for application in applications:
             key, version = application.key, _number(application.metadata.resource_version)
-            listed.add(key)
             row = self._rows.get(key)
             if row is None:
                 gone = self._deleted.get(key)
@@ -152,9 +146,20 @@ class Store:
             elif differs(row.application, application):
                 out_of_date.add(key)
                 self._put(key, merge(row.application, application), 0, row)
-        if sweep:
-            self._sweep(listed, ticket, selector)
         return frozenset(out_of_date)
+
+    def sweep(self, listed: Collection[AppKey], ticket: int, *, selector: str = "") -> None:
+        """Remove what a list lacks that was asked for at `ticket`, after the burst of an open stream.
+
+        Args:
+            listed: the keys that it held.
+            selector: the list's label selector: the rows that it is the truth about.
+        """
+        matches = selectors.parse(selector)
+        for key, row in tuple(self._rows.items()):
+            if row.seq <= ticket and key not in listed and matches(row.application.metadata.labels or {}):
+                self._remove(key, row.application, row.version)
+        self._deleted = {key: row for key, row in self._deleted.items() if row.seq > ticket}
 
     def apply_get(self, application: Application, ticket: int) -> None:
         """The answer of a get that was asked for at `ticket`: Kubernetes' own word, so only what came later is newer."""
@@ -227,13 +232,6 @@ class Store:
         self._trees.pop(key, None)
         if before is not None:
             self._told(key, before, None)
-
-    def _sweep(self, listed: Collection[AppKey], ticket: int, selector: str) -> None:
-        matches = selectors.parse(selector)
-        for key, row in tuple(self._rows.items()):
-            if row.seq <= ticket and key not in listed and matches(row.application.metadata.labels or {}):
-                self._remove(key, row.application, row.version)
-        self._deleted = {key: row for key, row in self._deleted.items() if row.seq > ticket}
 
     def _told(self, key: AppKey, before: Row | None, after: Row | None) -> None:
         for observer in self._observers.values():

@@ -3,11 +3,20 @@
 import asyncio
 import threading
 
+from backends.argocd.types import Application
+from backends.domain.ids import AppKey
 from backends.domain.rollout import FeedState
 from backends.live.store import Change, FeedStatus, Store
 from tests.live.samples import REVISIONS, added, application, deleted, key, later, modified, projected
 
 WEB, API = key("web"), key("api")
+
+
+def take_list(store: Store, applications: list[Application], ticket: int, selector: str = "") -> frozenset[AppKey]:
+    """A list as a feed takes it once the stream is open."""
+    out_of_date = store.apply_list(applications, ticket)
+    store.sweep({one.key for one in applications}, ticket, selector=selector)
+    return out_of_date
 
 
 def test_an_older_version_never_overwrites_a_newer_one() -> None:
@@ -22,7 +31,7 @@ def test_a_projected_row_never_overwrites_what_the_stream_said() -> None:
     store = Store()
     full = application("web", version=7, reconciled=later(5))
     store.apply_event(added(full))
-    store.apply_list([projected(full)], store.begin_list())
+    take_list(store, [projected(full)], store.begin_list())
 
     row = store.publish().rows[WEB]
     assert (False, later(5), "7") == (row.partial, row.application.status.reconciled_at, row.application.metadata.resource_version)
@@ -31,7 +40,7 @@ def test_a_projected_row_never_overwrites_what_the_stream_said() -> None:
 def test_rows_of_a_list_alone_are_marked_partial_and_completed_by_the_stream() -> None:
     store = Store()
     full = application("web", version=3, reconciled=later(1))
-    store.apply_list([projected(full)], store.begin_list(), sweep=False)
+    store.apply_list([projected(full)], store.begin_list())
     assert store.publish().rows[WEB].partial
 
     store.apply_event(added(full))
@@ -46,7 +55,7 @@ def test_a_list_that_shows_what_the_stream_lost_is_taken_and_the_rest_is_asked_f
     now = application("web", version=9, revision=REVISIONS[1], sync="OutOfSync")
 
     ticket = store.begin_list()
-    assert {WEB} == store.apply_list([projected(now), projected(application("api", version=4))], ticket)
+    assert {WEB} == take_list(store, [projected(now), projected(application("api", version=4))], ticket)
 
     row = store.publish().rows[WEB]
     assert (True, "OutOfSync", REVISIONS[1]) == (row.partial, row.application.status.sync.status, row.application.status.sync.revision)
@@ -60,7 +69,7 @@ def test_a_list_says_what_is_gone_but_not_of_what_came_after_it_was_asked_for() 
     store.apply_event(added(application("web")))
     ticket = store.begin_list()
     store.apply_event(added(application("api")))
-    store.apply_list([], ticket)
+    take_list(store, [], ticket)
 
     assert {API} == set(store.publish().rows)
 
@@ -71,7 +80,7 @@ def test_a_list_of_a_moment_ago_does_not_bring_back_what_was_deleted_meanwhile()
     store.apply_event(added(web))
     ticket = store.begin_list()
     store.apply_event(deleted(web))
-    store.apply_list([projected(web)], ticket)
+    take_list(store, [projected(web)], ticket)
 
     assert {} == store.publish().rows
 
@@ -79,7 +88,7 @@ def test_a_list_of_a_moment_ago_does_not_bring_back_what_was_deleted_meanwhile()
 def test_a_list_without_sweeping_removes_nothing() -> None:
     store = Store()
     store.apply_event(added(application("web")))
-    store.apply_list([], store.begin_list(), sweep=False)
+    store.apply_list([], store.begin_list())
 
     assert {WEB} == set(store.publish().rows)
 
@@ -88,7 +97,7 @@ def test_a_list_by_selector_is_no_truth_about_others() -> None:
     store = Store()
     store.apply_event(added(application("web", labels={"team": "a"})))
     store.apply_event(added(application("api", labels={"team": "b"})))
-    store.apply_list([], store.begin_list(), selector="team=a")
+    take_list(store, [], store.begin_list(), "team=a")
 
     assert {API} == set(store.publish().rows)
 

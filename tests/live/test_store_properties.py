@@ -59,6 +59,11 @@ NOT_LOSING = st.lists(st.one_of(change, delete, deliver, deliver, a_list, a_get)
 LOSING = st.lists(st.one_of(change, delete, deliver, deliver, a_list, a_get, losing), min_size=8, max_size=30)
 
 
+def take(store: Store, listed: list[Application], ticket: int) -> None:
+    store.apply_list(listed, ticket)
+    store.sweep({one.key for one in listed}, ticket, selector=SELECTOR)
+
+
 def play(moves: list[tuple[object, ...]]) -> tuple[Server, Store]:
     """Run the moves; a list or get is asked for, evaluated and answered at three different moments. Then the wire runs empty."""
     server, store = Server(), Store()
@@ -84,7 +89,7 @@ def play(moves: list[tuple[object, ...]]) -> tuple[Server, Store]:
                 lists["answered"].append((lists["asked"].popleft(), server.list()))
             case ("list arrives",) if lists["answered"]:
                 ticket, listed = lists["answered"].popleft()
-                store.apply_list(listed, ticket, selector=SELECTOR)
+                take(store, listed, ticket)
             case ("ask get", str(n)):
                 gets["asked"].append((n, store.begin_list()))
             case ("answer get", str()) if gets["asked"]:
@@ -118,7 +123,7 @@ def test_with_a_complete_stream_no_list_and_no_get_ever_does_harm(moves: list[tu
 @given(LOSING)
 def test_after_losses_a_list_and_gets_of_what_it_names_restore_the_truth(moves: list[tuple[object, ...]]) -> None:
     server, store = play(moves)
-    store.apply_list(server.list(), store.begin_list(), selector=SELECTOR)
+    take(store, server.list(), store.begin_list())
     assert faces(server.truth) == faces(rows(store))
 
     for partial in [k for k, row in store.snapshot.rows.items() if row.partial]:
