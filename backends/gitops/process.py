@@ -34,10 +34,18 @@ class Finished(NamedTuple):
     stopped: str = ""
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], *, stderr: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+def spawn(
+    command: Sequence[str], environment: Mapping[str, str], *, stderr: int = subprocess.PIPE, bufsize: int = 0
+) -> subprocess.Popen[bytes]:
     """Start a child in its own session with pipes; it is killed when this interpreter ends. Raises `OSError`."""
     process = subprocess.Popen(
-        command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True, bufsize=0
+        command,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=True,
+        bufsize=bufsize,
     )
     _alive.add(process)
     return process

@@ -101,16 +101,17 @@ def test_a_grandchild_that_keeps_the_pipes_open_does_not_hold_us_up() -> None:
 
 
 def test_children_die_with_the_interpreter(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
     code = f"""
-import threading
+import pathlib, threading, time
 from backends.gitops import process
-threading.Thread(target=lambda: process.run(["sh", "-c", "echo $$ > {tmp_path}/pid; exec sleep 60"], {{"PATH": "{os.environ["PATH"]}"}}), daemon=True).start()
-import time, pathlib
-while not (pathlib.Path("{tmp_path}/pid").exists() and pathlib.Path("{tmp_path}/pid").read_text().strip()):
+command = ["sh", "-c", "echo $$ > {pid}; exec sleep 60"]
+threading.Thread(target=process.run, args=(command, {SHELL!r}), daemon=True).start()
+while not (pathlib.Path("{pid}").exists() and pathlib.Path("{pid}").read_text().strip()):
     time.sleep(0.01)
 """
     begun = time.monotonic()
     assert 0 == process.run([sys.executable, "-c", code], {**SHELL, "PYTHONPATH": str(Path(__file__).parents[2])}).code
 
-    wait_until_dead(int((tmp_path / "pid").read_text()))
+    wait_until_dead(int(pid.read_text()))
     assert time.monotonic() - begun < 30
