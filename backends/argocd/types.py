@@ -173,8 +173,7 @@ class Application(Value, frozen=True):
     operation: Operation | None = None
     status: Status = Status()
     partial: bool = msgspec.field(name="tiphys.dev/partial", default=False)
-    """Set by the client on what came by a row projection: conditions, history, `sync.revisions`, `comparedTo`, `reconciledAt`,
-    finalizers, an operation's message and most of `spec` were not asked for; they are unknown, not empty."""
+    """Set by the client on rows (`projection`): what they lack (conditions, history, most of spec) is unknown, not empty."""
 
     @property
     def key(self) -> AppKey:
