@@ -32,6 +32,8 @@ from backends.text import clean
 
 DEADLINE_SECONDS = 90.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_PUSH_SECONDS = 5.0
+"""What a push that has begun may take at least: ending it at the deadline would leave its outcome unknown."""
 _FRESH = timedelta(seconds=60)
 """A change id younger than this, and in no journal, is on no remote yet."""
 _UNKNOWN_OUTCOME = frozenset((Trouble.SERVER_ERROR, Trouble.CUT_OFF, Trouble.TIMED_OUT))
@@ -198,7 +200,7 @@ class _Writing:
             self._cancel.check()
         sent_before, self._sent_on = self._sent_on, (head,)
         try:
-            self._repo.push(commit, progress=self._progress, cancel=self._cancel, timeout=self._left())
+            self._repo.push(commit, progress=self._progress, cancel=self._cancel, timeout=max(self._left(), _PUSH_SECONDS))
         except GitError as error:
             if error.kind not in _UNKNOWN_OUTCOME:
                 self._sent_on = sent_before
@@ -240,4 +242,3 @@ class _Writing:
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
-
