@@ -29,8 +29,8 @@ class GitServer(ThreadingHTTPServer):
         """What to answer instead (0: nothing special)."""
         self.body = b""
         """What such an answer says."""
-        self.redirect = ""
-        """Base URL that everything is redirected to."""
+        self.redirect: Callable[[str, str], str] = lambda method, path: ""
+        """Base URL that a request is redirected to ("": none)."""
         self.silent = False
         """Takes requests and never answers."""
         self.drip = 0.0
@@ -90,8 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.02)
             self.close_connection = True
             return
-        if server.redirect:
-            self._send(302, {"Location": server.redirect + self.path}, b"")
+        elsewhere = server.redirect(self.command, self.path)
+        if elsewhere:
+            self._send(302, {"Location": elsewhere + self.path}, b"")
             return
         status = server.status(self.command, self.path)
         if status:

@@ -115,7 +115,7 @@ def test_a_redirect_to_another_host_carries_no_password(server: GitServer, tmp_p
     bare(tmp_path / "other" / "w.git", {"evil": "1\n"})
     with http_remote.serving(tmp_path / "other") as other:
         other.user = "rig:s3cret"
-        server.redirect = other.url
+        server.redirect = lambda method, path: other.url
         error = trouble(opened(server, tmp_path, user="rig:s3cret"))
         redirected = [authorization for _, _, authorization in other.seen]
 
@@ -129,12 +129,7 @@ def test_a_redirect_after_the_password_was_given_carries_none_either(server: Git
         repo = opened(server, tmp_path, user="rig:s3cret")
         repo.fetch()
 
-        def redirect_posts(method: str, path: str) -> int:
-            if method == "POST" and "receive-pack" in path:
-                server.redirect = other.url
-            return 0
-
-        server.status = redirect_posts
+        server.redirect = lambda method, path: other.url if method == "POST" and "receive-pack" in path else ""
         with pytest.raises(BackendError):
             write(repo, Append("a", "mine"), change=mint_change_id(), deadline=1.0)
 
