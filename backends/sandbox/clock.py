@@ -28,6 +28,7 @@ class Clock:
         self.latency = latency
         self._past: tuple[datetime, float] | None = None
         self._present = (speed, latency)
+        self._marked = (0.0, time.monotonic())
 
     def now(self) -> datetime:
         if self._past is None:
@@ -43,8 +44,13 @@ class Clock:
         """RFC 3339 with nanoseconds, as log lines carry it."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
+    def mark(self) -> float:
+        """Simulated seconds on a clock of our own, for measuring: time stamps know whole seconds only."""
+        passed, at = self._marked
+        return passed + (time.monotonic() - at) * self.speed
+
     def since(self, stamp: str) -> float:
-        """Simulated seconds since a time stamp of ours."""
+        """Simulated seconds since a time stamp of ours, as exact as stamps are."""
         elapsed = (self.now() - parse(stamp)).total_seconds()
         return elapsed if self._past else elapsed * self.speed
 
@@ -64,10 +70,13 @@ class Clock:
 
     def past(self, at: datetime) -> None:
         """From now on it is `at`, and time flies: how a fleet gets its history before the server opens."""
+        self._marked = (self.mark(), time.monotonic())
         self._past = (at, time.monotonic())
         self.speed, self.latency = PAST_SPEED, 0.0
 
     def present(self) -> None:
+        """Now is now again."""
+        self._marked = (self.mark(), time.monotonic())
         self._past = None
         self.speed, self.latency = self._present
 

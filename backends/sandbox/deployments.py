@@ -17,6 +17,7 @@ class Deployments:
         self._cluster = cluster
         self._clock = cluster.world.clock
         self._deadlines: set[str] = set()
+        self._moved: dict[str, float] = {}
 
     def reconcile(self, key: Key) -> None:
         deployment = self._cluster.get(key)
@@ -173,6 +174,7 @@ class Deployments:
                 text = f'ReplicaSet "{name}" has successfully progressed.'
                 progressing = condition("Progressing", "True", now, reason="NewReplicaSetAvailable", message=text, updated=True)
         elif moved or progressing is None:
+            self._moved[uid_of(deployment)] = self._clock.mark()
             progressing = condition(
                 "Progressing", "True", now, reason="ReplicaSetUpdated", message=f'ReplicaSet "{name}" is progressing.', updated=True
             )
@@ -187,7 +189,8 @@ class Deployments:
         if progressing.get("reason") in ("NewReplicaSetAvailable", "ProgressDeadlineExceeded"):
             return False
         limit = float(dig(deployment, "spec", "progressDeadlineSeconds", default=600))
-        return self._clock.since(str(progressing["lastUpdateTime"])) >= limit
+        began = self._moved.setdefault(uid_of(deployment), self._clock.mark() - self._clock.since(str(progressing["lastUpdateTime"])))
+        return self._clock.mark() - began >= limit
 
     def _watch_deadline(self, deployment: Manifest) -> None:
         key, limit = key_of(deployment), float(dig(deployment, "spec", "progressDeadlineSeconds", default=600))
@@ -199,10 +202,11 @@ class Deployments:
                 self._deadlines.discard(marker)
                 self.reconcile(key)
 
-            self._clock.later(limit / 4 + 0.2, look)
+            self._clock.later(limit / 8 + 0.1, look)
 
     def _progress(self, deployment: Manifest, reason: str, message: str) -> None:
         """Begin the deadline of a new rollout."""
+        self._moved[uid_of(deployment)] = self._clock.mark()
         current = self._cluster.get(key_of(deployment))
         if current is None:
             return
