@@ -36,7 +36,10 @@ def state_dir() -> Path:
 
 def private_dir(path: Path) -> Path:
     """Make `path` (and what is missing above it) readable by this user alone, and return it."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.is_dir():
+        if not path.parent.is_dir():  # `mkdir(parents=True)` would give the folders above the umask's mode
+            private_dir(path.parent)
+        path.mkdir(exist_ok=True, mode=0o700)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
     return path

@@ -1,0 +1,70 @@
+"""The command line (contract: one module per family of sub-commands; data on stdout, everything else on stderr).
+
+`run` is the only way in: it parses, runs the command on an asyncio loop, turns `BackendError` into a sentence and an exit code, and
+leaves the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from backends.errors import BackendError
+from tui.cli.output import Output
+
+
+def run(argv: Sequence[str]) -> NoReturn:
+    """Run one command line and leave the process with its exit code."""
+    code = execute(argv)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            stream.flush()
+    os._exit(code)  # daemon threads may be inside Git or a dead server: nothing is left that needs tidying
+
+
+def execute(argv: Sequence[str]) -> int:
+    """Run one command line in this process and return its exit code (tests call this)."""
+    from tui.cli.parser import parse
+
+    output = Output.plain()
+    try:
+        arguments = parse(argv)
+        output = Output(
+            form=arguments.output,
+            color=not arguments.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty(),
+            debug=arguments.debug,
+        )
+        return _complete(arguments.command(arguments, output))
+    except BackendError as error:
+        output.error(error)
+        return error.exit_code
+    except SystemExit as leave:  # argparse: usage, and --help
+        return leave.code if isinstance(leave.code, int) else 2
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        output.note("interrupted; nothing that was committed is undone")
+        return 130
+    except BrokenPipeError:  # the reader (`head`) has seen enough
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _complete(command) -> int:  # type: ignore[no-untyped-def]
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    task = loop.create_task(command)
+    with contextlib.suppress(ValueError, NotImplementedError):  # not the main thread
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+    try:
+        return int(loop.run_until_complete(task))
+    finally:
+        for left in asyncio.all_tasks(loop):
+            left.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        asyncio.set_event_loop(None)

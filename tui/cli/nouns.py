@@ -1,0 +1,260 @@
+"""What every noun looks like in JSON and in tables: the one place that says which keys there are.
+
+Every key of a noun is always there, null when it is not known; times are RFC 3339 in UTC; texts are cleaned; stages are the names of
+`backends.domain.rollout.Stage`. `KEYS` is the contract, `COLUMNS` what tables show of it; a test holds both against what is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backends.argocd.types import Application, Cluster, Node, Project
+from backends.text import clean
+from tui.cli.output import Column
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "deployment": (
+        "id",
+        "app",
+        "environment",
+        "cluster",
+        "namespace",
+        "stage",
+        "flags",
+        "since",
+        "reason",
+        "sync",
+        "health",
+        "images",
+        "chart",
+        "revision",
+        "commit",
+        "author",
+        "committedAt",
+        "paused",
+    ),
+    "application": (
+        "namespace",
+        "name",
+        "project",
+        "cluster",
+        "destinationNamespace",
+        "sync",
+        "health",
+        "revision",
+        "images",
+        "labels",
+        "managed",
+        "reason",
+        "createdAt",
+    ),
+    "app": ("name", "kind", "source", "chart", "images", "deployments"),
+    "environment": ("name", "kind", "order", "cluster", "clusters", "protected", "automated", "locks", "deployments"),
+    "cluster": ("name", "server", "version", "connection", "applications", "nodes", "reason"),
+    "project": ("name", "sourceRepos", "destinations", "description"),
+    "workspace": ("name", "id", "repo", "branch", "argocd", "last"),
+    "event": ("at", "source", "deployment", "application", "kind", "name", "type", "reason", "message", "count"),
+    "release": ("commit", "at", "author", "subject", "op", "images", "chart", "outcome", "reason", "change"),
+    "node": ("uid", "parent", "group", "kind", "namespace", "name", "sync", "health", "wave", "hook", "message", "images", "createdAt"),
+}
+
+COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "deployment": (
+        Column("ID", "id"),
+        Column("APP", "app", wide=True),
+        Column("ENV", "environment"),
+        Column("CLUSTER", "cluster"),
+        Column("NAMESPACE", "namespace", wide=True),
+        Column("STAGE", "stage"),
+        Column("FLAGS", "flags"),
+        Column("SINCE", "since", right=True),
+        Column("IMAGES", "images"),
+        Column("CHART", "chart", wide=True),
+        Column("COMMIT", "commit", wide=True),
+        Column("BY", "author"),
+        Column("REASON", "reason"),
+    ),
+    "application": (
+        Column("NAMESPACE", "namespace", wide=True),
+        Column("NAME", "name"),
+        Column("PROJECT", "project"),
+        Column("CLUSTER", "cluster"),
+        Column("DESTINATION", "destinationNamespace", wide=True),
+        Column("SYNC", "sync"),
+        Column("HEALTH", "health"),
+        Column("REVISION", "revision", wide=True),
+        Column("IMAGES", "images", wide=True),
+        Column("AGE", "createdAt", right=True),
+        Column("REASON", "reason"),
+    ),
+    "app": (
+        Column("NAME", "name"),
+        Column("KIND", "kind"),
+        Column("CHART", "chart"),
+        Column("IMAGES", "images"),
+        Column("SOURCE", "source", wide=True),
+        Column("DEPLOYMENTS", "deployments", right=True),
+    ),
+    "environment": (
+        Column("NAME", "name"),
+        Column("KIND", "kind"),
+        Column("ORDER", "order", right=True),
+        Column("CLUSTER", "cluster"),
+        Column("CLUSTERS", "clusters", wide=True),
+        Column("PROTECTED", "protected"),
+        Column("AUTOMATED", "automated"),
+        Column("LOCKS", "locks", wide=True),
+        Column("DEPLOYMENTS", "deployments", right=True),
+    ),
+    "cluster": (
+        Column("NAME", "name"),
+        Column("SERVER", "server"),
+        Column("VERSION", "version"),
+        Column("CONNECTION", "connection"),
+        Column("APPLICATIONS", "applications", right=True),
+        Column("REASON", "reason"),
+    ),
+    "project": (
+        Column("NAME", "name"),
+        Column("SOURCES", "sourceRepos"),
+        Column("DESTINATIONS", "destinations"),
+        Column("ABOUT", "description", wide=True),
+    ),
+    "workspace": (
+        Column("NAME", "name"),
+        Column("REPOSITORY", "repo"),
+        Column("ARGO CD", "argocd"),
+        Column("BRANCH", "branch", wide=True),
+        Column("ID", "id", wide=True),
+        Column("LAST", "last"),
+    ),
+    "event": (
+        Column("AT", "at", right=True),
+        Column("SOURCE", "source"),
+        Column("APPLICATION", "application"),
+        Column("KIND", "kind"),
+        Column("NAME", "name"),
+        Column("TYPE", "type", wide=True),
+        Column("REASON", "reason"),
+        Column("COUNT", "count", wide=True, right=True),
+        Column("MESSAGE", "message"),
+    ),
+    "release": (
+        Column("COMMIT", "commit"),
+        Column("AT", "at", right=True),
+        Column("BY", "author"),
+        Column("OP", "op"),
+        Column("OUTCOME", "outcome"),
+        Column("SUBJECT", "subject"),
+        Column("REASON", "reason"),
+        Column("CHANGE", "change", wide=True),
+    ),
+}
+
+_KUBERNETES_IN_CLUSTER = "https://kubernetes.default.svc"
+
+
+def application(one: Application, *, managed: bool) -> dict[str, Any]:
+    """One Application; `managed` says whether a directory of the workspace names it."""
+    spec, status = one.spec, one.status
+    destination = spec.get("destination") or {}
+    revisions = status.sync.revisions or ()
+    return {
+        "namespace": one.metadata.namespace,
+        "name": one.metadata.name,
+        "project": clean(one.project),
+        "cluster": destination_cluster(destination),
+        "destinationNamespace": _text(destination.get("namespace")),
+        "sync": _text(status.sync.status),
+        "health": _text(status.health.status),
+        "revision": _text(status.sync.revision or ", ".join(revisions)),
+        "images": [clean(image) for image in (status.summary.images if status.summary else None) or ()],
+        "labels": {clean(key): clean(value) for key, value in (one.metadata.labels or {}).items()},
+        "managed": managed,
+        "reason": trouble(one),
+        "createdAt": one.metadata.creation_timestamp,
+    }
+
+
+def destination_cluster(destination: Mapping[str, Any]) -> str | None:
+    """A destination's cluster by name where it has one, else its server."""
+    name, server = destination.get("name"), destination.get("server")
+    return _text(name or ("in-cluster" if server == _KUBERNETES_IN_CLUSTER else server))
+
+
+def trouble(one: Application) -> str | None:
+    """What Argo CD itself complains of: a condition's last line, else a failed operation's message, else the health message."""
+    status = one.status
+    for condition in status.conditions or ():
+        if condition.type.endswith("Error"):
+            return clean(condition.message.strip().splitlines()[-1] if condition.message.strip() else condition.type)
+    operation = status.operation_state
+    if operation and operation.phase in ("Failed", "Error"):
+        return _text(operation.message)
+    return _text(status.health.message)
+
+
+def cluster(one: Cluster) -> dict[str, Any]:
+    state = one.info.connection_state if one.info.connection_state.status else one.connection_state
+    return {
+        "name": _text(one.name),
+        "server": _text(one.server),
+        "version": _text(one.info.server_version or one.server_version),
+        "connection": _text(state.status),
+        "applications": one.info.applications_count,
+        "nodes": None,
+        "reason": _text(state.message),
+    }
+
+
+def project(one: Project) -> dict[str, Any]:
+    destinations = one.spec.get("destinations") or ()
+    return {
+        "name": one.metadata.name,
+        "sourceRepos": [clean(repo) for repo in one.spec.get("sourceRepos") or ()],
+        "destinations": [f"{destination_cluster(each) or '*'}/{clean(each.get('namespace'))}" for each in destinations],
+        "description": _text(one.spec.get("description")),
+    }
+
+
+def node(one: Node, application: Application) -> dict[str, Any]:
+    """One object of a tree, with what the Application's own status says of its sync, wave and hook."""
+    managed = next(
+        (
+            each
+            for each in application.status.resources or ()
+            if (each.group, each.kind, each.namespace, each.name) == (one.group, one.kind, one.namespace, one.name)
+        ),
+        None,
+    )
+    operation = application.status.operation_state
+    results = (operation.sync_result.resources if operation and operation.sync_result else None) or ()
+    result = next((r for r in results if (r.group, r.kind, r.namespace, r.name) == (one.group, one.kind, one.namespace, one.name)), None)
+    health = one.health or (managed.health if managed else None)
+    parent = (one.parent_refs or (None,))[0]
+    about = [
+        one.about("Status Reason"),
+        one.about("Containers"),
+        f"{one.about('Restart Count')} restarts" if one.about("Restart Count") else "",
+    ]
+    message = (health.message if health else "") or (result.message if result and result.message else "") or " ".join(filter(None, about))
+    return {
+        "uid": one.uid,
+        "parent": parent.uid if parent else None,
+        "group": one.group,
+        "kind": clean(one.kind),
+        "namespace": clean(one.namespace),
+        "name": clean(one.name),
+        "sync": _text(managed.status) if managed else None,
+        "health": _text(health.status) if health else None,
+        "wave": managed.sync_wave if managed else None,
+        "hook": _text(result.hook_type) if result and result.hook_type else ("hook" if managed and managed.hook else None),
+        "message": _text(message),
+        "images": [clean(image) for image in one.images or ()],
+        "createdAt": one.created_at,
+    }
+
+
+def _text(value: object) -> str | None:
+    return clean(str(value)) if value not in (None, "") else None
