@@ -22,6 +22,7 @@ GRACE_SECONDS = 0.5
 """Between SIGTERM, on which git removes its lock files, and SIGKILL."""
 _TICK_SECONDS = 0.2
 _CHUNK = 1 << 16
+Child = subprocess.Popen[bytes]
 _alive: set[subprocess.Popen[bytes]] = set()
 
 
