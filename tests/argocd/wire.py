@@ -71,14 +71,11 @@ async def serving(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
                 serve = asyncio.ensure_future(handler(request, writer))
                 gone = asyncio.ensure_future(reader.read(1))
                 await asyncio.wait({serve, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if not serve.done():
-                    serve.cancel()
-                    wire.closed.set()
-                    return
-                serve.result()
+                answered = serve.done()
+                serve.cancel()
                 gone.cancel()
-                (rest,) = await asyncio.gather(gone, return_exceptions=True)
-                if isinstance(rest, bytes) or writer.is_closing():
+                result, rest = await asyncio.gather(serve, gone, return_exceptions=True)
+                if not answered or result is not None or isinstance(rest, bytes) or writer.is_closing():
                     return
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
             pass
