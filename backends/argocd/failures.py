@@ -31,8 +31,8 @@ from backends.text import clean
 
 _CODE_OF_STATUS = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 6, 429: 8, 499: 1, 500: 2, 501: 12, 503: 14, 504: 4}
 _LOGIN = re.compile(r"log[ -]?in|sign[ -]?in|sso|oauth|openid|saml|authori[sz]e|authenticat", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-_PREAMBLE = re.compile(r".*(?:failed exit status \d+: |desc = )", re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{0,400})", re.IGNORECASE)
+_WRAPPING = re.compile(r"failed exit status \d{1,5}: |desc = ")
 
 
 class ServerFailed(BackendError):
@@ -253,7 +253,11 @@ def _said(text: str, asked: Asked, *, limit: int = 600) -> str:
         if secret and secret.reveal() in text:
             text = text.replace(secret.reveal(), REDACTED)
     lines = [line for line in text.splitlines() if line.strip()]
-    return clean(_PREAMBLE.sub("", lines[-1]).strip() or lines[-1], limit=limit) if lines else ""
+    if not lines:
+        return ""
+    line = lines[-1][: 64 * 1024]
+    wrapped = max((found.end() for found in _WRAPPING.finditer(line)), default=0)
+    return clean(line[wrapped:].strip() or line, limit=limit)
 
 
 def _text_of(body: bytes) -> str:

@@ -162,7 +162,8 @@ class Reading(Caller):
         return await self.ask(Call(operation="ask who we are", path="/api/v1/session/userinfo"), UserInfo)
 
     async def can_i(self, resource: str, action: str, subresource: str = "*") -> bool:
-        below = "/".join(segment(part) for part in subresource.split("/"))
+        everything = "*/*"  # "*" alone is "no" to an administrator, whose rules for Applications name project/name
+        below = everything if subresource == "*" else "/".join(segment(part) for part in subresource.split("/"))
         path = f"/api/v1/account/can-i/{segment(resource)}/{segment(action)}/{below}"
         return (
             await self.ask(Call(operation="ask for the right", target=f"{resource} {action} {subresource}", path=path), _Answer)
