@@ -53,11 +53,17 @@ class ArgoServer:
 
 
 @pytest.fixture(params=[pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])])
-async def argocd_server(request: pytest.FixtureRequest) -> AsyncIterator[ArgoServer]:
+def argocd_place(request: pytest.FixtureRequest) -> Place:
+    """Each server in turn: a fixture `{param}_place` makes it, once a session."""
     place: Place = request.getfixturevalue(f"{request.param}_place")
-    argocd = connect(Endpoint(url=place.url, token=TokenFile(place.token_file)))
+    return place
+
+
+@pytest.fixture
+async def argocd_server(argocd_place: Place) -> AsyncIterator[ArgoServer]:
+    argocd = connect(Endpoint(url=argocd_place.url, token=TokenFile(argocd_place.token_file)))
     try:
-        yield ArgoServer(argocd, place)
+        yield ArgoServer(argocd, argocd_place)
     finally:
         await argocd.close()
 
@@ -73,10 +79,12 @@ def real_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     name = f"contract-{uuid.uuid4().hex[:6]}"
     revision = _push(repo, name, tmp_path_factory.mktemp("contract"))
     place = Place(url, token_file, AppKey("argocd", name), name, repo, revision)
-    asyncio.run(_set_up(place))
-    yield place
-    asyncio.run(_take_down(place))
-    _git("push", "--quiet", repo, f":refs/heads/{name}", folder=SOURCES)
+    try:
+        asyncio.run(_set_up(place))
+        yield place
+    finally:
+        asyncio.run(_take_down(place))
+        _git("push", "--quiet", repo, f":refs/heads/{name}", folder=SOURCES)
 
 
 def _push(repo: str, branch: str, folder: Path) -> str:
@@ -106,7 +114,7 @@ async def _set_up(place: Place) -> None:
                 },
             }
         )
-        await argocd.create_application(application_of(place))
+        await argocd.create_application(application_of(place), validate=False)  # the repository's HEAD may name no branch yet
         await argocd.sync(place.application, project=place.project)
         await settled(argocd, place)
     finally:
