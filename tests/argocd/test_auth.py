@@ -76,7 +76,9 @@ def test_the_end_of_a_token_is_in_its_payload() -> None:
     assert end == expires_at(Secret(jwt(exp=end.timestamp())))
 
 
-@pytest.mark.parametrize("token", ["", "abc", "a.b", "a.b.c", jwt(), jwt(exp=None), jwt(exp="soon"), jwt(exp=1e30), "a.W10.c", f"a.{'W' * 9}.c"])
+@pytest.mark.parametrize(
+    "token", ["", "abc", "a.b", "a.b.c", jwt(), jwt(exp=None), jwt(exp="soon"), jwt(exp=1e30), "a.W10.c", f"a.{'W' * 9}.c"]
+)
 def test_a_token_that_says_no_end_has_none(token: str) -> None:
     assert None is expires_at(Secret(token))
 
@@ -158,7 +160,7 @@ async def test_many_calls_at_once_log_in_once() -> None:
 async def test_a_wrong_password_is_asked_about_once() -> None:
     async with serving(guarded({"token-1"})) as wire, client(wire.url, source=Login("admin", Secret("wrong"))) as argocd:
         for _ in range(3):
-            with pytest.raises(Unauthorized, match="log in .*Invalid username or password"):
+            with pytest.raises(Unauthorized, match=r"log in .*Invalid username or password"):
                 await argocd.version()
     assert 1 == len(wire.requests)
 

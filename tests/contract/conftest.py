@@ -92,7 +92,17 @@ def _push(repo: str, branch: str, folder: Path) -> str:
         (folder / file.name).write_bytes(file.read_bytes())
     _git("init", "--quiet", "--initial-branch", branch, folder=folder)
     _git("add", ".", folder=folder)
-    _git("-c", "user.name=contract", "-c", "user.email=contract@example.test", "commit", "--quiet", "-m", "what the suite deploys", folder=folder)
+    _git(
+        "-c",
+        "user.name=contract",
+        "-c",
+        "user.email=contract@example.test",
+        "commit",
+        "--quiet",
+        "-m",
+        "what the suite deploys",
+        folder=folder,
+    )
     _git("push", "--quiet", repo, branch, folder=folder)
     return _git("rev-parse", "HEAD", folder=folder)
 
