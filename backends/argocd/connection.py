@@ -270,7 +270,10 @@ def _client(endpoint: Endpoint, *, tls: bool) -> httpx.AsyncClient:
 
     _silence_traces()
     context = tls_context(endpoint) if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    proxy = httpx.Proxy(endpoint.proxy.reveal(), ssl_context=tls_context(endpoint)) if endpoint.proxy else None
+    proxy = None
+    if endpoint.proxy:
+        by = endpoint.proxy.reveal()
+        proxy = httpx.Proxy(by, ssl_context=tls_context(endpoint) if by.startswith("https:") else None)
     return httpx.AsyncClient(
         transport=httpx.AsyncHTTPTransport(
             verify=context,

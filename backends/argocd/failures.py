@@ -183,6 +183,10 @@ _BY_TEXT: dict[int, tuple[tuple[str, Maker], ...]] = {
         ("not found as part of application", _of(NotFound)),
         ("existing application spec is different", _of(Conflict)),
         ("existing project spec is different", _of(Conflict)),
+        (
+            "unable to resolve 'HEAD'",
+            _of(Invalid, hint="the repository's HEAD names a branch that is not there yet: point it at the branch in use"),
+        ),
         ("repository not accessible", _of(Invalid, hint="Argo CD cannot read the repository: give it the credentials, or the right URL")),
     ),
     7: (("blocked by sync window", _of(Refused, hint="it syncs when the window allows; tiphys why shows until when")),),

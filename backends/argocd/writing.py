@@ -64,7 +64,9 @@ class Writing(Caller):
 
     async def delete_project(self, name: str) -> None:
         """Refused while Applications still belong to it."""
-        await self.connection.request(Call(operation="delete project", target=name, method="DELETE", path=f"/api/v1/projects/{segment(name)}"))
+        await self.connection.request(
+            Call(operation="delete project", target=name, method="DELETE", path=f"/api/v1/projects/{segment(name)}")
+        )
 
     async def create_application(self, application: dict[str, Any], *, upsert: bool = True, validate: bool = True) -> Application:
         call = Call(

@@ -99,7 +99,11 @@ def test_what_is_no_application_is_a_protocol_error(raw: bytes, said: str) -> No
 
 def listed(count: int, **more: Any) -> list[dict[str, Any]]:
     return [
-        {"metadata": {"name": f"app-{number}", "namespace": "argocd", "labels": {"x": '},{"metadata":'}}, "status": {"sync": {"status": "Synced"}}, **more}
+        {
+            "metadata": {"name": f"app-{number}", "namespace": "argocd", "labels": {"x": '},{"metadata":'}},
+            "status": {"sync": {"status": "Synced"}},
+            **more,
+        }
         for number in range(count)
     ]
 
