@@ -32,6 +32,7 @@ class Tree:
         commit: the commit that `entries` lists.
         entries: every file of it by path, in path order.
         read_blob: gives the bytes of an object id; called once a read, so it should cache.
+        read_blobs: the same for many at once; None where that would be no faster.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Tree:
         entries: Mapping[str, Entry],
         read_blob: Callable[[str], bytes],
         changes: Mapping[str, bytes | None] | None = None,
+        read_blobs: Callable[[Iterable[str]], Mapping[str, bytes]] | None = None,
     ) -> None:
         self.commit = commit
         self.changes: Mapping[str, bytes | None] = changes or {}
         """Path → new bytes, or None where the file is removed; only what differs from the commit."""
         self._entries = entries
         self._read_blob = read_blob
+        self._read_blobs = read_blobs
 
     @classmethod
     def of(cls, files: Mapping[str, bytes | str]) -> Tree:
@@ -68,6 +71,20 @@ class Tree:
             kind = "symbolic link" if entry.mode == SYMLINK else "submodule"
             raise Invalid(f"{path} is a {kind}; a workspace repository holds plain files")
         return self._read_blob(entry.oid)
+
+    def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of many files, asked for in one go; what is absent or not a plain file is left out."""
+        read: dict[str, bytes] = {}
+        stored: dict[str, str] = {}
+        for path in paths:
+            if path in self.changes:
+                data = self.changes[path]
+                if data is not None:
+                    read[path] = data
+            elif (entry := self._entries.get(path)) is not None and entry.mode not in (SYMLINK, SUBMODULE):
+                stored[path] = entry.oid
+        blobs = self._read_blobs(stored.values()) if self._read_blobs else {oid: self._read_blob(oid) for oid in set(stored.values())}
+        return read | {path: blobs[oid] for path, oid in stored.items()}
 
     def oid(self, path: str) -> str | None:
         """The object id of a file's bytes: what caches and preconditions go by."""
@@ -126,7 +143,7 @@ class Tree:
         return self.without(*self.paths(folder))
 
     def _changed(self, changes: dict[str, bytes | None]) -> Tree:
-        tree = Tree(self.commit, self._entries, self._read_blob, changes)
+        tree = Tree(self.commit, self._entries, self._read_blob, changes, self._read_blobs)
         tree.__dict__["_ordered"] = self._ordered
         return tree
 

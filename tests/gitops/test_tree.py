@@ -1,6 +1,7 @@
 """A tree is a commit's files with changes on top, and never changes itself."""
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.errors import Invalid
-from backends.gitops.tree import SYMLINK, Entry, Tree, blob_id, changed_paths
+from backends.gitops.tree import REGULAR, SYMLINK, Entry, Tree, blob_id, changed_paths
 
 PATHS = st.sampled_from(["a", "a/b", "a-b/c", "apps/web/app.yaml", "apps/web.yaml", "z"])
 
@@ -60,3 +61,17 @@ def test_a_tree_equals_a_dictionary(files: dict[str, bytes], edits: list[tuple[s
     assert model == {path: tree.read(path) for path in tree.paths()}
     assert sorted(p for p in model if p.startswith("apps/web/")) == list(tree.paths("apps/web"))
     assert {p for p in {*files, *model} if files.get(p) != model.get(p)} == set(tree.changes)
+
+
+def test_many_files_are_read_in_one_go_and_what_is_no_file_is_left_out() -> None:
+    asked: list[list[str]] = []
+
+    def read_blobs(oids: Iterable[str]) -> dict[str, bytes]:
+        asked.append(sorted(oids))
+        return {oid: oid.encode() for oid in asked[-1]}
+
+    entries = {"a": Entry(REGULAR, "1" * 40), "b": Entry(REGULAR, "2" * 40), "link": Entry(SYMLINK, "3" * 40)}
+    tree = Tree(None, entries, lambda oid: b"", read_blobs=read_blobs).with_file("new", b"n").without("b")
+
+    assert {"a": b"1" * 40, "new": b"n"} == tree.read_many(["a", "b", "link", "new", "absent"])
+    assert [["1" * 40]] == asked

@@ -1,0 +1,55 @@
+"""Who commits, and how it is signed: what the user's Git configuration says, shown before anything is committed."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from backends.gitops.git import Git
+from backends.gitops.trouble import GitRefused, Trouble
+from backends.text import clean
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """An author who is also the committer."""
+
+    name: str
+    email: str
+    signing: str = ""
+    """"openpgp", "ssh" or "x509"; "" when commits are not signed."""
+    key: str = ""
+    """`user.signingKey`; "" lets the signing program choose."""
+
+    def __str__(self) -> str:
+        signed = f", signed ({self.signing})" if self.signing else ""
+        return clean(f"{self.name} <{self.email}>{signed}")
+
+
+def read_identity(git: Git) -> Identity:
+    """The identity by the rules of git: environment, `author.*`, `user.*`; never guessed from the host's name.
+
+    `includeIf "gitdir:…"` does not match a clone in a cache folder, `hasconfig:remote.*.url` (git ≥ 2.36) does.
+    Raises `GitRefused` with the commands that mend it when there is none.
+    """
+    done = git.try_run("config", "--null", "--get-regexp", r"^(user|author|commit|gpg)\.")
+    settings: dict[str, str] = {}
+    for row in done.out.decode("utf-8", "replace").split("\0"):
+        key, _, value = row.partition("\n")
+        settings[key] = value if "\n" in row else "true"
+    name = os.environ.get("GIT_AUTHOR_NAME") or settings.get("author.name") or settings.get("user.name") or ""
+    email = (
+        os.environ.get("GIT_AUTHOR_EMAIL") or settings.get("author.email") or settings.get("user.email") or os.environ.get("EMAIL") or ""
+    )
+    if not name.strip() or not email.strip():
+        what = "name" if not name.strip() else "e-mail address"
+        raise GitRefused(
+            f"Git does not know your {what}, and commits carry it",
+            kind=Trouble.NO_IDENTITY,
+            hint="git config --global user.name 'Your Name' && git config --global user.email you@example.org",
+        )
+    signing = settings.get("gpg.format", "openpgp").lower() if settings.get("commit.gpgsign", "").lower() in _TRUE else ""
+    return Identity(name.strip(), email.strip(), signing, settings.get("user.signingkey", "") if signing else "")
+
+
+_TRUE = frozenset(("true", "yes", "on", "1"))
