@@ -50,8 +50,12 @@ class ArgoCD(Protocol):
         """`refresh` is "", "normal" or "hard"; with it the answer comes after the comparison."""
         ...
 
-    def watch_applications(self, *, selector: str = "", name: str = "", projected: bool = True) -> AsyncIterator[WatchEvent | None]:
+    def watch_applications(
+        self, *, selector: str = "", name: str = "", projected: bool = True, rows: bool = False
+    ) -> AsyncIterator[WatchEvent | None]:
         """One connection, opened without resourceVersion: first its burst (ADDED for each), then changes; None is a keep-alive.
+
+        `rows` asks for what a row shows and no more: for the many Applications whose stage nobody derives.
 
         Ends (StopAsyncIteration) at EOF; raises `Unavailable`, `Unauthorized` … when refused or cut. Reconnecting is `live.feeds`' work.
         """
