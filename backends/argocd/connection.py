@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -157,6 +159,7 @@ class Connection:
         self._fail(call, failures.from_answer(response.status_code, response.headers, body, asked))
 
     async def _send(self, call: Call, token: Secret | None) -> httpx.Response:
+        _import_lean()
         import httpx
 
         again = call.method == "GET"
@@ -286,6 +289,17 @@ def _client(endpoint: Endpoint, *, tls: bool) -> httpx.AsyncClient:
         trust_env=False,
         follow_redirects=False,
     )
+
+
+def _import_lean() -> None:
+    """httpx without its own command line: where click is installed it would load that and rich (100 ms, 6 MB)."""
+    if "httpx" in sys.modules or "click" in sys.modules:
+        return
+    sys.modules["click"] = None  # type: ignore[assignment]  # "not installed", and httpx does without
+    try:
+        importlib.import_module("httpx")
+    finally:
+        del sys.modules["click"]
 
 
 class _NoTraces(logging.Filter):
