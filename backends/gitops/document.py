@@ -64,7 +64,7 @@ class Document:
         self.warnings = warnings
 
     def locate(self, where: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
-        """Line and column, from 1, of the value (or its key) at a path of keys and indexes; of the nearest thing above when it is absent."""
+        """Line and column, from 1, of the value (or its key) at a path of keys and indexes; of the nearest thing above it if absent."""
         node, at = self.root, None
         for number, part in enumerate(where):
             found = None

@@ -60,7 +60,7 @@ class Repo:
     """One branch of one remote repository. Made by `open`; thread-safe; a context manager that ends its child process."""
 
     def __init__(
-        self, address: Address, branch: str, folder: Path, remote: Callable[[Git], Remote], identity: Identity | None, readonly: bool
+        self, address: Address, branch: str, folder: Path, *, remote: Callable[[Git], Remote], identity: Identity | None, readonly: bool
     ) -> None:
         self.url, self.branch, self.folder, self.readonly = address.url, branch, folder, readonly
         self.notices: tuple[Notice, ...] = ()
@@ -110,7 +110,7 @@ class Repo:
         def remote(git: Git) -> Remote:
             return Remote(git, address, scratch=cache_dir, credentials=given, ask_host_key=ask_host_key, stall=stall)
 
-        repo = cls(address, branch, folder, remote, identity, readonly)
+        repo = cls(address, branch, folder, remote=remote, identity=identity, readonly=readonly)
         if address.scheme == "http" and given is not None:
             text = f"the password for {address.host} goes over plain http: whoever listens on the way can read it"
             repo.notices = (Notice("password over http", text),)
@@ -140,6 +140,7 @@ class Repo:
         Raises `GitError`, `Cancelled`, `TimedOut`.
         """
         with self.lock(timeout=timeout, progress=progress, cancel=cancel):
+            clone.prepare(self.folder, self._address)  # the cache may have been deleted meanwhile
             before = self.head()
             try:
                 self.fetched = self._fetch(before, timeout, progress, cancel)
@@ -238,7 +239,7 @@ class Repo:
 
     def contains(self, revision: str, commit: Sha) -> bool | None:
         """Does `revision`'s history hold `commit`? None: `revision` has not been fetched. Thousands of answers a second."""
-        return self._ancestry.contains(revision, commit, self.head())
+        return self._ancestry.contains(revision, commit, self.head)
 
     def log(
         self,
@@ -267,7 +268,7 @@ class Repo:
         head = self.head()
         if head is None:
             return None
-        begun = _minted(change) - timedelta(days=2)  # clocks differ; without `since` the walk must end somewhere
+        begun = minted(change) - timedelta(days=2)  # clocks differ; without `since` the walk must end somewhere
         arguments = [head, f"^{since}"] if since else [f"--since={begun.isoformat()}", head]
         found = read_log(self._git, "--fixed-strings", f"--grep=Tiphys-Change: {change}", *arguments, "--")
         return next((commit.sha for commit in found if any(read.first("Change") == change for read in read_message(commit.message))), None)
@@ -311,7 +312,7 @@ class Repo:
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def _minted(change: ChangeId) -> datetime:
+def minted(change: ChangeId) -> datetime:
     """When a change id was made: its first ten characters are milliseconds."""
     milliseconds = 0
     for letter in change[:10]:

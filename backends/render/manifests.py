@@ -102,7 +102,7 @@ class Reader:
             where = f"{source}, line {number} as rendered" if self._helm else f"{source}:{number}"
             raise Invalid(f"{where}: not YAML: {clean(error.problem, limit=200)}", operation="render") from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise Invalid(f"{source}: not YAML: {clean(str(error), limit=200)}", operation="render") from None
+            raise Invalid(f"{source}: not YAML: {clean(str(error).partition(chr(10))[0], limit=200)}", operation="render") from None
 
     def _scanned(self, events: Iterator[Any], text: str, source: str) -> Head | None:
         import yaml
@@ -234,4 +234,4 @@ def _items(text: str, source: str) -> list[str]:
         nodes: list[Any] = next((value.value for key, value in pairs if key.value == "items"), [])
         return [yaml.serialize(node, Dumper=yaml.CSafeDumper, allow_unicode=True, width=1 << 30) for node in nodes]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Invalid(f"{source}: not YAML: {clean(str(error), limit=200)}", operation="render") from None
+        raise Invalid(f"{source}: not YAML: {clean(str(error).partition(chr(10))[0], limit=200)}", operation="render") from None

@@ -35,12 +35,21 @@ class Renderer:
         processes: Helm SDK processes at most (69 MB each while they live).
         idle: seconds after which an unused one is ended.
         limits: what one rendering may use.
+        sdk_first: use the SDK where it is installed even if there is a program: 3 ms a chart instead of 80, for who renders many.
         programs: where `helm`, `kustomize` and `kubectl` are looked for, in the form of PATH; None: the PATH itself. Relative entries are
             passed over, so that a repository that one happens to stand in cannot bring its own.
     """
 
-    def __init__(self, *, processes: int = 1, idle: float = 300.0, limits: Limits | None = None, programs: str | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(
+        self,
+        *,
+        processes: int = 1,
+        idle: float = 300.0,
+        limits: Limits | None = None,
+        programs: str | None = None,
+        sdk_first: bool = False,
+    ) -> None:
+        self._limits, self._sdk_first = limits or Limits(), sdk_first
         self._processes, self._idle = processes, idle
         self._programs = os.environ.get("PATH", os.defpath) if programs is None else programs
         self._lock = threading.Lock()
@@ -99,9 +108,11 @@ class Renderer:
 
     @cached_property
     def _helm(self) -> HelmProgram | HelmSdk | None:
-        if (program := self._program("helm")) and (found := HelmProgram(program, self._private, limits=self._limits)).usable:
+        sdk = installed()
+        program = None if sdk and self._sdk_first else self._program("helm")
+        if program and (found := HelmProgram(program, self._private, limits=self._limits)).usable:
             return found
-        if not installed():
+        if not sdk:
             return None
         private = self._private
         with self._lock:
