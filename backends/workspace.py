@@ -94,6 +94,21 @@ class Workspace:
         read = partial(catalog.read, self.tree(), cache_dir=self.cache_dir, progress=progress, cancel=cancel)
         return await in_thread(read, cancel=cancel)
 
+    async def managed(self) -> frozenset[str]:
+        """The names of Applications that this workspace's repository is about, by what was fetched last: deployments, root, Managers."""
+        from backends.gitops import files
+        from backends.gitops.workspace_layout import LAYOUT
+
+        def read() -> frozenset[str]:
+            if self.repo.head() is None:
+                self.repo.fetch()
+            tree = self.repo.tree()
+            root = files.workspace(tree).root_name
+            managers = {f"{root}--{environment}" for environment in files.environments(tree)}
+            return frozenset({root, *managers, *(place.id for place in LAYOUT.deployments(tree))})
+
+        return await in_thread(read)
+
     async def history(
         self, *, deployment: DeploymentId | None = None, app: str | None = None, environment: str | None = None, limit: int | None = None
     ) -> tuple[Release, ...]:

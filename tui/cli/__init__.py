@@ -1,12 +1,11 @@
 """The command line (contract: one module per family of sub-commands; data on stdout, everything else on stderr).
 
-`run` is the only way in: it parses, runs the command on an asyncio loop, turns `BackendError` into a sentence and an exit code, and
-leaves the process at once.
+`run` is the only way in: it parses, runs the command (on an asyncio loop, unless it needs none), turns `BackendError` into a sentence and
+an exit code, and leaves the process at once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -39,13 +38,14 @@ def execute(argv: Sequence[str]) -> int:
             color=not arguments.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty(),
             debug=arguments.debug,
         )
-        return _complete(arguments.command(arguments, output))
+        work = arguments.command(arguments, output)
+        return work if isinstance(work, int) else _complete(work)
     except BackendError as error:
         output.error(error)
         return error.exit_code
     except SystemExit as leave:  # argparse: usage, and --help
         return leave.code if isinstance(leave.code, int) else 2
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         output.note("interrupted; nothing that was committed is undone")
         return 130
     except BrokenPipeError:  # the reader (`head`) has seen enough
@@ -58,6 +58,8 @@ def execute(argv: Sequence[str]) -> int:
 
 
 def _complete(command: Coroutine[Any, Any, int]) -> int:
+    import asyncio
+
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     task = loop.create_task(command)
@@ -66,6 +68,8 @@ def _complete(command: Coroutine[Any, Any, int]) -> int:
             loop.add_signal_handler(number, task.cancel)
     try:
         return loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     finally:
         for left in asyncio.all_tasks(loop):
             left.cancel()

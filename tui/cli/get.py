@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from tui import config
 from tui.cli import nouns
 from tui.cli.output import Output
 from tui.cli.parser import Command
-from tui.cli.session import fetched, opened
+from tui.cli.session import chosen, endpoint, fetched, opened
 
 if TYPE_CHECKING:
+    from backends.argocd.types import Application
     from backends.gitops.catalog import Catalog
 
 
-async def get(arguments: argparse.Namespace, output: Output) -> int:
+def get(arguments: argparse.Namespace, output: Output) -> Coroutine[Any, Any, int] | int:
     """Print one list."""
-    return await _LISTS[arguments.noun](arguments, output)
+    return _LISTS[arguments.noun](arguments, output)
 
 
-async def _applications(arguments: argparse.Namespace, output: Output) -> int:
+def _applications(arguments: argparse.Namespace, output: Output) -> Coroutine[Any, Any, int] | int:
+    one = chosen(arguments)
+    if one.known.repo:
+        return _all_applications(arguments, output)
+    from backends.argocd import quick
+
+    try:
+        found = quick.list_applications(endpoint(arguments, one.known, output), selector=arguments.selector)
+        _listed((row for batch in found for row in batch), frozenset(), output)
+    except quick.NotPlain:  # a login, a proxy, a refusal: the whole client knows those, and names what is wrong
+        return _all_applications(arguments, output)
+    return 0
+
+
+async def _all_applications(arguments: argparse.Namespace, output: Output) -> int:
     async with opened(arguments, output, argocd=True) as workspace:
         rows = await workspace.server.list_applications(selector=arguments.selector)
-        managed: frozenset[str] = frozenset()
-        output.listing([nouns.application(one, managed=one.metadata.name in managed) for one in rows], nouns.COLUMNS["application"])
+        managed = await workspace.managed() if workspace.has_repo else frozenset()
+        _listed(rows, managed, output)
         return 0
+
+
+def _listed(rows: Iterable[Application], managed: frozenset[str], output: Output) -> None:
+    """Each row is made into what is printed of it at once: 10,000 Applications are never held whole."""
+    at = datetime.now(UTC)
+    items = [output.packed(nouns.application(one, managed=one.metadata.name in managed), nouns.COLUMNS["application"]) for one in rows]
+    output.listing(items, nouns.COLUMNS["application"], [{"name": "applications", "state": "live", "since": at, "error": None}])
 
 
 async def _apps(arguments: argparse.Namespace, output: Output) -> int:

@@ -64,18 +64,28 @@ class Output:
 
     # data
 
-    def listing(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], feeds: Sequence[Mapping[str, Any]] = ()) -> None:
+    def listing(
+        self, items: Sequence[Mapping[str, Any] | msgspec.Raw], columns: Sequence[Column], feeds: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         """A list of one noun: `{"items": […], "feeds": […]}`, or a table."""
         if self.machine:
             self.document({"items": list(items), "feeds": list(feeds)})
             return
         shown = [column for column in columns if self.form == "wide" or not column.wide]
-        rows = [[_cell(item.get(column.key), column.key) for column in shown] for item in items]
+        rows = [[_cell(item.get(column.key), column.key) for column in shown] for item in items if isinstance(item, Mapping)]
         widths = [max([_width(column.head), *(_width(row[i]) for row in rows)]) for i, column in enumerate(shown)]
         self._line("  ".join(_pad(column.head, widths[i], right=column.right) for i, column in enumerate(shown)).rstrip())
         for row in rows:
             cells = [self._painted(_pad(cell, widths[i], right=shown[i].right), cell) for i, cell in enumerate(row)]
             self._out("  ".join(cells).rstrip())
+
+    def packed(self, item: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str, Any] | msgspec.Raw:
+        """An item as small as `listing` can take it: JSON already, or the cells that the table shows."""
+        if self.form == "json":
+            return msgspec.Raw(msgspec.json.encode(item))
+        if self.form == "yaml":
+            return item
+        return {column.key: item.get(column.key) for column in columns if self.form == "wide" or not column.wide}
 
     def document(self, value: Any) -> None:
         """One JSON or YAML document."""

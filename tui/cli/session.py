@@ -18,6 +18,7 @@ from tui import config
 from tui.cli.output import Output
 
 if TYPE_CHECKING:
+    from backends.argocd.endpoint import Endpoint
     from backends.argocd.protocol import ArgoCD
     from backends.gitops.repo import Repo
     from backends.gitops.tree import Tree
@@ -102,13 +103,18 @@ def readonly(arguments: argparse.Namespace) -> bool:
 
 
 def connect(arguments: argparse.Namespace, known: config.KnownWorkspace, output: Output) -> ArgoCD:
-    """A client of the Argo CD that is named; nothing is contacted yet. Raises `Invalid`, `Refused`, `NotFound`, `Unauthorized`."""
+    """A client of the Argo CD that is named; nothing is contacted yet. Raises what `endpoint` raises."""
     from backends.argocd.http import connect as client
+
+    return client(endpoint(arguments, known, output))
+
+
+def endpoint(arguments: argparse.Namespace, known: config.KnownWorkspace, output: Output) -> Endpoint:
+    """The Argo CD that is named and who we are there. Raises `Invalid`, `Refused`, `NotFound`, `Unauthorized`."""
     from backends.argocd.options import Options, resolve
 
     options = Options(url=known.argocd, headers=tuple(arguments.header), **msgspec.structs.asdict(known.connection))
-    endpoint = resolve(options, ask_password=lambda user: _password(output, user))
-    return client(endpoint)
+    return resolve(options, ask_password=lambda user: _password(output, user))
 
 
 def clone_of(known: config.KnownWorkspace, output: Output) -> Repo:
