@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from backends.gitops.repo import Repo
     from backends.gitops.tree import Tree
     from backends.gitops.writer import Written
+    from backends.live.follow import Follower
+    from backends.live.following import FollowOptions
+    from backends.live.nudge import Notice
     from backends.render.renderer import Renderer
 
 
@@ -145,6 +148,15 @@ class Workspace:
         work = partial(plan.plan, intent, self.tree(), renderer=partial(self.renderer.render, cancel=cancel), observed=observed)
         return await in_thread(work, cancel=cancel)
 
+    async def observed(self) -> Observed:
+        """What Argo CD shows of this workspace's Applications now, for a plan's warnings. Raises `BackendError`."""
+        from backends.gitops import files
+        from backends.gitops.plan import Observed
+
+        identity = files.workspace(self.tree()).id
+        rows = await self.server.list_applications(selector=f"tiphys.dev/workspace={identity}")
+        return Observed(applications={row.metadata.name: row for row in rows})
+
     async def run(
         self,
         plan: Plan,
@@ -187,6 +199,30 @@ class Workspace:
             readonly=self.readonly,
         )
         return await in_thread(work, cancel=cancel)
+
+    # ── live ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def nudge(self, written: Written) -> tuple[Notice, ...]:
+        """Ask Argo CD to look at what a commit concerns, for a caller that does not follow it. What only a follower can time is left."""
+        from backends.gitops import files
+        from backends.gitops.tree import Tree
+        from backends.live import nudge
+
+        if written.commit is None:
+            return ()
+        paths = await in_thread(self.repo.changed_paths, written.commit)
+        after = self.tree(written.commit)
+        before = self.tree(written.parent) if written.parent else Tree.of({})
+        workspace = files.workspace(after)
+        found = [one for one in nudge.nudges(paths, before, after, workspace) if one.when is nudge.When.NOW]
+        return await nudge.run(found, self.server, workspace.argocd.namespace)
+
+    def follower(self, options: FollowOptions) -> Follower:
+        """Follows commits of this workspace; open it before the push."""
+        from backends.gitops import files
+        from backends.live.follow import Follower
+
+        return Follower(argocd=self.server, repo=self.repo, workspace=files.workspace(self.tree()), options=options)
 
     @property
     def journal(self) -> Journal:

@@ -19,6 +19,8 @@ from tui.cli.output import Output
 from tui.cli.write import confirmed, planned, said
 
 if TYPE_CHECKING:
+    from backends.live.follow import Follower
+
     from backends.gitops.intent import Intent
     from backends.gitops.plan import Plan
     from backends.gitops.tree import Tree
@@ -57,15 +59,21 @@ async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Name
             written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
             said(written, plan, output)
             commit = written.commit or await _newest(workspace, targets)
-        steps = follower.follow(
-            commit,
-            kind=_KINDS.get(type(intent), FollowKind.RELEASE),
-            targets=targets,
-            environment=_environment(intent, plan),
-            changed_paths=tuple(diff.path for diff in plan.files),
-        )
-        await told(steps, output)
+        await told(followed(follower, commit, intent, plan, targets), output)
         return follower.exit_code
+
+
+def followed(
+    follower: Follower, commit: Sha, intent: Intent, plan: Plan, targets: tuple[DeploymentId, ...] = ()
+) -> AsyncIterator[Followed]:
+    """Follow the commit of a plan as its intent wants it followed."""
+    return follower.follow(
+        commit,
+        kind=_KINDS.get(type(intent), FollowKind.RELEASE),
+        targets=targets or plan.deployments,
+        environment=_environment(intent, plan),
+        changed_paths=tuple(diff.path for diff in plan.files),
+    )
 
 
 def targets_of(intent: Intent, tree: Tree) -> tuple[DeploymentId, ...]:

@@ -9,7 +9,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from backends.domain.ids import mint_change_id
-from backends.errors import Refused
+from backends.errors import BackendError, Refused
+from backends.gitops.intents import Init
 from backends.text import is_one_line
 from tui.cli import plans
 from tui.cli.output import Output
@@ -45,8 +46,8 @@ async def planned_and_run(workspace: Workspace, intent: Intent, arguments: argpa
     written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
     said(written, plan, output)
     if written.commit is not None and workspace.has_server:
-        for notice in await workspace.nudge(plan, written.commit):
-            output.note(notice)
+        for notice in await workspace.nudge(written):
+            output.note(notice.text)
     elif written.commit is not None:
         output.note("no Argo CD was named: nobody has seen this commit yet")
     return 0
@@ -62,7 +63,13 @@ async def planned(workspace: Workspace, intent: Intent, arguments: argparse.Name
 
     await reported(workspace, output)
     output.progress("planning")
-    return await workspace.plan(intent)
+    observed = None
+    if workspace.has_server and not isinstance(intent, Init):
+        try:
+            observed = await workspace.observed()
+        except BackendError as error:
+            output.warn(f"what runs now is not known: {error}")
+    return await workspace.plan(intent, observed=observed)
 
 
 def confirmed(plan: Plan, arguments: argparse.Namespace, output: Output) -> bool:
