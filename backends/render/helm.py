@@ -29,6 +29,7 @@ _KUBE_VERSION = re.compile(r"v?\d{1,4}\.\d{1,4}(\.\d{1,4})?([-+][A-Za-z0-9.+-]{1
 _NAME = re.compile(rb"^name:[ \t]*[\"']?([A-Za-z0-9._-]+)", re.MULTILINE)
 _PLACE = re.compile(r"[^\s()\"']+\.(?:ya?ml|tpl|txt|json)(?::\d+){1,2}")
 _RAISED = re.compile(r"execution error at \(([^)]*)\): ")
+_UNSUITED = "chart requires kubeVersion"
 _UNFIT = "values don't meet the specifications of the schema"
 _STEP = re.compile(r"(?:template: )?\S+:\d+:\d+: executing \"[^\"]*\" at <.*?>: ")
 
@@ -79,6 +80,9 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
     if answer.missing:
         names = clean(", ".join(answer.missing), limit=300)
         return Rendered(missing=f"not rendered here: the chart needs {names}, which its charts/ folder does not hold", by=helm.by(request))
+    if error and _UNSUITED in error and not request.kube_version:
+        # The version that Helm assumes is none of this cluster's: a wrong answer either way.
+        return Rendered(missing=f"not rendered here: {clean(error, limit=300)}", by=helm.by(request))
     found = _NAME.search(request.files[f"{below}Chart.yaml"])
     chart = found[1].decode() if found else ""
     if error:

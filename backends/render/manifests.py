@@ -76,8 +76,8 @@ class Reader:
             yield from self._object(head, text.strip("\n") + "\n", source)
 
     def _object(self, head: Head | None, text: str, source: str) -> Iterator[Manifest]:
-        if head is None or not head.kind or not head.api_version:
-            raise Invalid(f"{source}: an object without {'apiVersion' if head and head.kind else 'kind'}", operation="render")
+        if head is None or not head.kind:  # without apiVersion it is one to Argo CD, until it is applied
+            raise Invalid(f"{source}: an object without kind", operation="render")
         phases = hooks.phases(head.annotations)
         if phases is not None and not (self._helm and hooks.dropped_by_helm(head.annotations)):
             yield Manifest(

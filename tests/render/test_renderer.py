@@ -121,13 +121,13 @@ def test_it_is_ready_before_it_is_needed(renderer: Renderer) -> None:
     assert 1 == len(processes(renderer))
 
 
-def test_a_large_process_is_replaced_after_its_answer(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_process_is_replaced_after_its_answer(renderer: Renderer) -> None:
     renderer.render(one())
     before = processes(renderer)
     assert ["v"] == [
         each.name
         for each in renderer.render(
-            chart({"templates/a.yaml": config_map("v"), "templates/b.yaml": "{{ range until 9000000 }}{{ end }}"})
+            chart({"templates/a.yaml": config_map("v"), "templates/b.yaml": '{{ $large := repeat 400000000 "a" }}'})
         ).manifests
     ]
     assert ["v"] == [each.name for each in renderer.render(one()).manifests]

@@ -11,8 +11,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Coroutine, Sequence
+from typing import Any, NoReturn
 
 from backends.errors import BackendError
 from tui.cli.output import Output
@@ -52,9 +52,12 @@ def execute(argv: Sequence[str]) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except Exception as error:  # noqa: BLE001 - the last wall: whatever we did not foresee is said in a sentence, and --debug shows where
+        output.fault(error)
+        return 1
 
 
-def _complete(command) -> int:  # type: ignore[no-untyped-def]
+def _complete(command: Coroutine[Any, Any, int]) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     task = loop.create_task(command)
@@ -62,7 +65,7 @@ def _complete(command) -> int:  # type: ignore[no-untyped-def]
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, task.cancel)
     try:
-        return int(loop.run_until_complete(task))
+        return loop.run_until_complete(task)
     finally:
         for left in asyncio.all_tasks(loop):
             left.cancel()
