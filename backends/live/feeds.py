@@ -12,17 +12,17 @@ import asyncio
 import contextlib
 import functools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
-import msgspec
-
+from backends.argocd.failures import TooManyRequests
 from backends.argocd.protocol import ArgoCD
 from backends.argocd.types import WatchEvent
 from backends.domain.ids import AppKey
 from backends.domain.rollout import FeedState
 from backends.errors import BackendError, Forbidden, NotFound, ProtocolError, Unauthorized, Unavailable
+from backends.live.pace import TIMES, FeedTimes, at_most, ended, utc_now
 from backends.live.store import FeedStatus, Store
 
 SLICE = 500
@@ -31,37 +31,6 @@ GETS = 8
 """Requests for single Applications at once."""
 GETS_IN_ALL = 64
 """Rows out of date that are asked for one by one; more are asked for by one unprojected list."""
-
-
-class FeedTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Every delay of a feed, in seconds."""
-
-    relist: float = 180.0
-    """Between two lists while the stream is open."""
-    quiet: float = 0.25
-    """A burst that pauses this long is over; it has no end mark."""
-    slow: float = 5.0
-    """The same while Applications of the first list have not come yet."""
-    silence: float = 35.0
-    """No message and no keep-alive (one comes every 15 s) for this long: the connection is dead."""
-    unproven: float = 5.0
-    """Between two lists while the stream has said nothing at all: where nothing is selected it sends not even headers."""
-    settle: float = 0.5
-    """How long the stream may lag behind a list before a row that differs is asked for by itself."""
-    retry_first: float = 0.2
-    retry: float = 3.0
-    """The longest pause after a refused, reset or ended connection."""
-    busy: float = 60.0
-    """The longest pause after 429, 5xx and answers that are none."""
-    unauthorized: float = 120.0
-    """Between two attempts with a token that was refused: five wrong logins in five minutes lock a user."""
-
-
-TIMES = FeedTimes()
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class ApplicationsFeed:
@@ -146,7 +115,7 @@ class ApplicationsFeed:
                     lister = None
             reader.result()
         finally:
-            await _ended(reader, lister)
+            await ended(reader, lister)
 
     async def _read(self, stream: AsyncIterator[WatchEvent | None]) -> None:
         time = asyncio.get_running_loop().time
@@ -261,7 +230,7 @@ class ApplicationsFeed:
         """Seconds until the next attempt: short where nobody answered, long where somebody asked us to wait."""
         if isinstance(error, Unauthorized):
             return self._times.unauthorized
-        after = getattr(error, "retry_after", None)
+        after = error.retry_after if isinstance(error, TooManyRequests) else None
         cut = type(error) is Unavailable or (isinstance(error, ProtocolError) and error.retryable)
         longest = self._times.retry if cut else self._times.busy
         pause = min(longest, self._times.retry_first * 2.0 ** min(self._attempt, 30))
@@ -279,26 +248,3 @@ class ApplicationsFeed:
             events=before.events + events,
         )
         self._store.report(self.status)
-
-
-async def at_most(limit: int, work: list[Callable[[], Awaitable[None]]]) -> None:
-    """Run all of `work`, at most `limit` at once. The first error ends the rest and is raised."""
-    gate = asyncio.Semaphore(limit)
-
-    async def one(job: Callable[[], Awaitable[None]]) -> None:
-        async with gate:
-            await job()
-
-    tasks = [asyncio.ensure_future(one(job)) for job in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        await _ended(*tasks)
-
-
-async def _ended(*tasks: asyncio.Future[Any] | None) -> None:
-    """Cancel what still runs and wait until it has ended, so that nothing is left behind."""
-    running = [task for task in tasks if task is not None]
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)

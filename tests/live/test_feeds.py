@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
+from backends.argocd.failures import TooManyRequests
 from backends.argocd.types import Application
 from backends.domain.ids import AppKey
 from backends.domain.rollout import FeedState
@@ -245,11 +246,8 @@ def test_a_proxy_that_holds_the_stream_back_is_named() -> None:
 def test_too_many_requests_are_answered_by_patience() -> None:
     argocd = FakeArgoCD(application("web", version=1))
 
-    class TooMany(Unavailable):
-        retry_after = 20.0
-
     async def scenario(argocd: FakeArgoCD, store: Store, feed: ApplicationsFeed) -> None:
-        argocd.refusing = TooMany("too many requests")
+        argocd.refusing = TooManyRequests("too many requests", retry_after=20.0)
         await asyncio.sleep(600)
         assert len([c for c in argocd.calls if c == "watch"]) <= 32
         argocd.refusing = None
