@@ -197,7 +197,7 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
         return Rollout(stage=Stage(health.status), since=began, reason=said or _resources(known.app, health.status))
     if health.status == "Healthy":
         return Rollout(stage=Stage.LIVE, since=reached, progress=ready)
-    crashing = any(one.kind is not pods.Kind.UNSCHEDULED for one in found)
+    crashing = any(one.kind.alarming for one in found)
     flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing else frozenset[Flag]()
     reason = unplaced or (found[0].sentence() if found else said)
     return Rollout(stage=Stage.ROLLED_OUT, since=reached, reason=reason, progress=ready, flags=flags)
