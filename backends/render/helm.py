@@ -15,7 +15,7 @@ from typing import Protocol
 from backends.engine import Cancel
 from backends.errors import Invalid
 from backends.render.archives import foreign_schema
-from backends.render.export import Exports
+from backends.render.export import Exports, check_files
 from backends.render.helm_process import Answer
 from backends.render.manifests import Reader, repeated
 from backends.render.schemas import without_foreign_schemas
@@ -66,6 +66,7 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
     chart_files = {path: data for path, data in request.files.items() if path.startswith(below)}
     if f"{below}Chart.yaml" not in chart_files:
         raise Invalid(f"there is no chart in {clean(folder) or 'the root'}: no Chart.yaml", operation="render")
+    check_files(chart_files)
     value_files = tuple(dict.fromkeys(request.value_files))  # Argo CD reads a file once, where it is named first
     for path in value_files:
         if path not in request.files:
