@@ -210,7 +210,7 @@ class Workspace:
 
         if written.commit is None:
             return ()
-        paths = await in_thread(self.repo.changed_paths, written.commit)
+        paths = await in_thread(lambda commit: next(self.repo.commits([commit], names=True)).paths, written.commit)
         after = self.tree(written.commit)
         before = self.tree(written.parent) if written.parent else Tree.of({})
         workspace = files.workspace(after)

@@ -36,7 +36,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 _GLOBAL_DEFAULTS: dict[str, Any] = {
     "workspace": "", "repo": "", "argocd": "", "branch": "", "readonly": False, "output": "table", "no_color": False, "debug": False,
     "auth_token_file": "", "argocd_context": "", "username": "", "password_file": "", "ca_file": "", "client_certificate": "",
-    "client_key": "", "insecure": False, "plaintext": False, "header": [],
+    "client_key": "", "insecure": False, "plaintext": False, "header": [], "git_token_file": "",
 }  # fmt: skip
 
 
@@ -70,6 +70,10 @@ def _globals() -> _Parser:
     group.add_argument("--plaintext", action="store_true", help="http where the URL names no scheme")
     group.add_argument(
         "--header", action="append", metavar="'NAME: VALUE'", help="an extra header for every call (repeatable; never remembered)"
+    )
+    group = parser.add_argument_group("connection to the repository")
+    group.add_argument(
+        "--git-token-file", metavar="FILE", help="a file of yours alone with TOKEN or USER:PASSWORD (default: git's own helpers)"
     )
     return parser
 

@@ -6,24 +6,22 @@ import argparse
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from backends.live.following import Followed, FollowKind, FollowOptions
-
 from backends.domain.ids import DeploymentId, Sha, mint_change_id
 from backends.errors import Unavailable
 from backends.gitops.cautions import Caution
 from backends.gitops.intents import CreateEnvironment, Delete, Deploy, EditValues, Pause, Resume, Rollback
 from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.workspace_layout import LAYOUT
+from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
 from tui.cli.output import Output
 from tui.cli.write import confirmed, planned, said
 
 if TYPE_CHECKING:
-    from backends.live.follow import Follower
-
     from backends.gitops.intent import Intent
     from backends.gitops.plan import Plan
     from backends.gitops.tree import Tree
+    from backends.live.follow import Follower
     from backends.workspace import Workspace
 
 _KINDS: Mapping[type, FollowKind] = {
@@ -104,15 +102,15 @@ async def told(steps: AsyncIterator[Followed], output: Output) -> None:
 
 def records(step: Followed) -> list[dict[str, Any]]:
     """One step as the objects a follower prints: a note, or a stage; and the verdict where it ends the wait."""
-    head = {"at": step.at, "deployment": step.deployment}
+    head: dict[str, Any] = {"at": step.at, "deployment": step.deployment}
     rollout = step.rollout
-    place = {
+    place: dict[str, Any] = {
         "stage": str(rollout.stage),
         "flags": sorted(str(flag) for flag in rollout.flags),
         "reason": rollout.reason or None,
     }
     if step.note:
-        found = [{**head, "type": "note", "note": step.note}]
+        found: list[dict[str, Any]] = [{**head, "type": "note", "note": step.note}]
     else:
         found = [
             {

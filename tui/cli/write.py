@@ -6,6 +6,7 @@ What is protected is confirmed by its typed name, never by `--yes`; without a te
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backends.domain.ids import mint_change_id
@@ -117,7 +118,7 @@ def said(written: Written | None, plan: Plan, output: Output) -> None:
         output.note(NOTHING)
     if output.machine:
         record = {
-            "at": None,
+            "at": datetime.now(UTC),
             "type": "written" if commit else "nothing",
             "commit": commit,
             "change": written.change if written and commit else None,
