@@ -23,7 +23,7 @@ from backends.domain.settling import settle
 from backends.domain.stage import ContainsCommit, FeedState, Flag, Rollout, Seen, Stage, Wanted
 from backends.text import clean
 
-__all__ = ["ContainsCommit", "FeedState", "Flag", "Rollout", "Seen", "Stage", "Wanted", "derive", "look", "settle"]
+__all__ = ["ContainsCommit", "FeedState", "Flag", "Rollout", "Seen", "Stage", "Wanted", "derive", "look", "pushed", "settle"]
 
 LIMIT = 400
 """Characters of a reason line."""
@@ -49,6 +49,11 @@ def derive(wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetim
 def look(previous: Rollout | None, wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetime) -> Rollout:
     """One look as it is shown: `derive` with what is shown now, then `settle`."""
     return settle(previous, derive(wanted, seen, contains=contains, now=now, previous=previous), now=now)
+
+
+def pushed(wanted: Wanted) -> Rollout:
+    """What a follower shows before its first look, so that Committed always appears and nothing else shows before it has lasted."""
+    return Rollout(stage=Stage.COMMITTED, since=wanted.committed_at, reason="pushed")
 
 
 def _first_row(wanted: Wanted, seen: Seen, known: Facts | None, contains: ContainsCommit, now: datetime) -> Rollout:
@@ -135,7 +140,7 @@ def _application(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         return Rollout(stage=Stage.SYNCING, since=known.active.started_at, reason=reason, progress=step, flags=flags)
     if known.ended and known.ended.failed and known.ours:
         said = operation.failure(known.ended)
-        reason = conditions.sentence(known.ended.message).rstrip(".")
+        reason = conditions.sentence(known.ended.message)
         return Rollout(stage=Stage.SYNC_FAILED, since=known.ended.finished_at, reason=f"{reason}: {said}" if said else reason)
     if known.sync == "OutOfSync":
         return _out_of_sync(wanted, seen, known, now)
