@@ -187,7 +187,8 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
     began = health.last_transition_time
     reached = max((at for at in (began, finished, wanted.committed_at) if at), default=None)
     ready = str(pods.readiness(seen.tree))
-    found = pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
+    healthy = health.status == "Healthy"
+    found = () if healthy else pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
     unplaced = next((clean(e.message, limit=300) for e in seen.scheduling if e.reason == "FailedScheduling"), "")
     said = pods.waits(seen.tree) or clean(health.message, limit=200).replace("Caused by ", "waits for ")
     if health.status == "Degraded":
@@ -200,7 +201,7 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
         return Rollout(stage=Stage.DEGRADED, since=bad[0].at or began, reason=f"{bad[0].sentence()}{more}", progress=ready)
     if health.status in ("Missing", "Suspended"):
         return Rollout(stage=Stage(health.status), since=began, reason=said or _resources(known.app, health.status))
-    if health.status == "Healthy":
+    if healthy:
         return Rollout(stage=Stage.LIVE, since=reached, progress=ready)
     crashing = any(one.kind.alarming for one in found)
     flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing else frozenset[Flag]()
