@@ -115,7 +115,7 @@ def _application(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         if conditions.transient(error.message) and not _again(known, error, wanted):
             return Rollout(stage=Stage.COMMITTED, since=reconciled, reason=f"Argo CD could not compare and will try again: {said}")
         return Rollout(stage=Stage.SYNC_FAILED, since=error.last_transition_time or reconciled, reason=said)
-    unfetched = known.revision if known.holds is None else known.operation.revision if known.operation and known.ours is None else ""
+    unfetched = known.revision if known.holds is None else known.active.revision if known.active and known.ours is None else ""
     if unfetched:
         return Rollout(stage=Stage.UNKNOWN, undecided=True, revision=unfetched, reason=f"fetching {unfetched[:7]}")
     if not known.holds:
@@ -210,6 +210,9 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
 
 
 def _left(app: Application) -> str:
+    refused = next((c for c in app.status.conditions or () if c.type == "DeletionError"), None)
+    if refused:
+        return f"Argo CD cannot delete it: {conditions.sentence(refused.message)}"
     names = [f"{r.kind}/{r.name}" for r in app.status.resources or () if not r.hook]
     left = (
         f"{len(names)} resources are left: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else "its resources are going"
