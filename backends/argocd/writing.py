@@ -68,6 +68,17 @@ class Writing(Caller):
             Call(operation="delete project", target=name, method="DELETE", path=f"/api/v1/projects/{segment(name)}")
         )
 
+    async def create_cluster(self, cluster: dict[str, Any], *, upsert: bool = True) -> None:
+        call = Call(
+            operation="register cluster",
+            target=str(cluster.get("name", "")),
+            method="POST",
+            path="/api/v1/clusters",
+            query=(("upsert", _flag(upsert)),),
+            body=cluster,
+        )
+        await self.connection.request(call)
+
     async def create_application(self, application: dict[str, Any], *, upsert: bool = True, validate: bool = True) -> Application:
         call = Call(
             operation="create application",

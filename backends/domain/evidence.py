@@ -47,6 +47,7 @@ class Kind(enum.StrEnum):
     CONFIG = "config"
     FAILED = "failed"
     UNSCHEDULABLE = "unschedulable"
+    UNREADY = "unready"
     QUOTA = "quota"
     JOB = "job"
     EVENT = "event"
@@ -153,6 +154,7 @@ def _pods(seen: Seen, known: Facts, now: datetime) -> Iterator[Evidence]:
         pods.Kind.CONFIG: Kind.CONFIG,
         pods.Kind.FAILED: Kind.FAILED,
         pods.Kind.UNSCHEDULED: Kind.UNSCHEDULABLE,
+        pods.Kind.UNREADY: Kind.UNREADY,
         pods.Kind.JOB: Kind.JOB,
     }
     found = pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)[:MOST_PODS]

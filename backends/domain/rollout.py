@@ -10,7 +10,7 @@ what an earlier operation was for, and a self-heal of a release that was running
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -27,6 +27,8 @@ __all__ = ["ContainsCommit", "FeedState", "Flag", "Rollout", "Seen", "Stage", "W
 
 LIMIT = 400
 """Characters of a reason line."""
+COMPARISON_PENDING = timedelta(minutes=1)
+"""After so long without a comparison nobody waits for one any more: what is OutOfSync has drifted."""
 
 
 def derive(wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetime, previous: Rollout | None = None) -> Rollout:
@@ -159,7 +161,7 @@ def _out_of_sync(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
     error = conditions.sync_error(app)
     if error and known.gave_up:
         return Rollout(stage=Stage.SYNC_FAILED, since=error.last_transition_time, reason=conditions.sentence(error.message))
-    if known.applied and known.ours and ended and ended.finished_at and reconciled and reconciled < ended.finished_at:
+    if known.applied and known.ours and ended and _before_its_end(reconciled, ended.finished_at, now):
         return Rollout(stage=Stage.SYNCING, since=ended.started_at, reason="applied; the comparison after it is pending")
     blocking = windows.closed(seen.windows)
     if blocking and not known.active:
@@ -170,7 +172,8 @@ def _out_of_sync(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         if known.automation.enabled:
             return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for automated sync")
         return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for Sync", flags=frozenset((Flag.NEEDS_YOU,)))
-    return Rollout(stage=Stage.DRIFTED, since=reconciled, reason=_drift(known))
+    changed = max((at for at in (reconciled, app.status.health.last_transition_time) if at), default=None)
+    return Rollout(stage=Stage.DRIFTED, since=changed, reason=_drift(known))
 
 
 def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
@@ -194,7 +197,7 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
         return Rollout(stage=Stage(health.status), since=began, reason=said or _resources(known.app, health.status))
     if health.status == "Healthy":
         return Rollout(stage=Stage.LIVE, since=reached, progress=ready)
-    crashing = any(one.kind is not pods.Kind.UNSCHEDULED for one in found)
+    crashing = any(one.kind.alarming for one in found)
     flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing else frozenset[Flag]()
     reason = unplaced or (found[0].sentence() if found else said)
     return Rollout(stage=Stage.ROLLED_OUT, since=reached, reason=reason, progress=ready, flags=flags)
@@ -207,6 +210,11 @@ def _left(app: Application) -> str:
     )
     finalizers = ", ".join(app.metadata.finalizers or ())
     return f"{left}; finalizer {finalizers}" if finalizers else left
+
+
+def _before_its_end(reconciled: datetime | None, finished: datetime | None, now: datetime) -> bool:
+    """Whether this was compared before the operation ended: the comparison after it follows in 0.1 s, on a busy controller later."""
+    return reconciled is not None and finished is not None and reconciled < finished and now - finished < COMPARISON_PENDING
 
 
 def _paused(wanted: Wanted) -> str:

@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     """What its commit says, once there was one."""
     commit: Sha | None = None
-    """The commit that was last tried to be pushed; None before that."""
+    """The commit that was first tried to be pushed; None before that. Later attempts make others: the change id is what counts."""
     parent: Sha | None = None
 
 

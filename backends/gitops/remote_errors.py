@@ -78,7 +78,7 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
     ),
     # whether it is a repository at all
     (Trouble.DUBIOUS_OWNERSHIP, ("dubious ownership",)),
-    (Trouble.UNSAFE_URL, ("transport '.*' not allowed", "strange (?:hostname|pathname)")),
+    (Trouble.UNSAFE_URL, ("transport '.*' not allowed", "strange (?:hostname|pathname)", "not supported or disabled in libcurl")),
     (
         Trouble.NOT_A_REPOSITORY,
         (
@@ -225,7 +225,7 @@ _WORDS: dict[Trouble, tuple[type[GitError], str, str]] = {
         "a private CA goes into http.<url>.sslCAInfo of your Git configuration",
     ),
     Trouble.TIMED_OUT: (GitTimedOut, "the remote did not answer in time", _AGAIN),
-    Trouble.CONNECTION_REFUSED: (GitUnavailable, "nothing listens there", "check host and port"),
+    Trouble.CONNECTION_REFUSED: (GitUnavailable, "nothing listens there: {}", "check host and port, and the proxy if there is one"),
     Trouble.UNREACHABLE: (GitUnavailable, "the host cannot be reached", _NETWORK),
     Trouble.RATE_LIMITED: (GitUnavailable, "the remote asks us to slow down", _AGAIN),
     Trouble.SERVER_ERROR: (GitUnavailable, "the remote's server failed: {}", _AGAIN),
@@ -244,7 +244,7 @@ _OURS = frozenset((Trouble.CACHE_LOCKED, Trouble.DISK_FULL, Trouble.CACHE_NOT_WR
 """Kinds that only a line of our own git can tell of; the same words behind "remote:" are about the other side's disk."""
 _PHASES = "Enumerating|Counting|Compressing|Writing|Receiving|Resolving|Delta|Unpacking|Total"
 _NOISE = re.compile(rf"hint: |To |Done$|Everything up-to-date|(?:remote: )?(?:{_PHASES})\b")
-_PREFIX = re.compile(r"(?:fatal|error|warning|remote): ", re.IGNORECASE)
+_PREFIX = re.compile(r"(?:(?:fatal|error|warning|remote|unable to access '[^']*'): )+", re.IGNORECASE)
 
 
 def explain(operation: str, target: str, text: str | bytes) -> GitError:
@@ -279,4 +279,4 @@ def _error(kind: Trouble, line: str, says: tuple[str, ...], operation: str, targ
 
 
 def _short(line: str) -> str:
-    return clean(_PREFIX.sub("", line.strip()), limit=300)
+    return clean(_PREFIX.sub("", line.strip(), count=1), limit=300)

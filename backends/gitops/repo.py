@@ -167,17 +167,13 @@ class Repo:
         except GitError as error:
             if error.kind is not Trouble.BRANCH_MISSING:
                 raise
-            branches = self._remote_branches(timeout, cancel)
+            branches = self._remote.branches(timeout=timeout, cancel=cancel)
             if self.branch in branches:
                 raise
             if before is not None:
                 self._git.run("update-ref", "-d", self._ref)
             return Fetched(None, before, before is not None, branches)
         return Fetched(self.head(), before, "(forced update)" in said)
-
-    def _remote_branches(self, timeout: float | None, cancel: Cancel | None) -> tuple[str, ...]:
-        out, _ = self._remote.run("fetch", "ls-remote", "--heads", "--", self.url, timeout=timeout, cancel=cancel)
-        return tuple(sorted(row.partition("\trefs/heads/")[2] for row in out.splitlines() if "\trefs/heads/" in row))
 
     def remote_head(self, *, cancel: Cancel | None = None, timeout: float | None = None) -> Sha | None:
         """The branch's head at the remote, without fetching it (a look each 30 s costs little). Raises `GitError`, `Cancelled`."""

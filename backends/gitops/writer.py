@@ -31,7 +31,7 @@ from backends.gitops.trouble import MOVED, PASSING, GitError, Trouble
 from backends.text import clean
 
 DEADLINE_SECONDS = 90.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.15, 2.0
 _PUSH_SECONDS = 5.0
 """What a push that has begun may take at least: ending it at the deadline would leave its outcome unknown."""
 _FRESH = timedelta(seconds=60)
@@ -173,7 +173,7 @@ class _Writing:
         """The remote's head, and the commit on it that carries our change, if an earlier attempt (or process) got it there."""
         head = self._repo.fetch(progress=self._progress, cancel=self._cancel, timeout=self._left())
         self._step("fetched")
-        if self._look or self._attempts > 1:
+        if self._look or self._sent_on is not None:
             found = self._repo.find_change(self._change, since=self._absent_at)
             if found is not None:
                 self._sent_on = None
@@ -193,7 +193,7 @@ class _Writing:
         message = write_message(self._intent.describe(before, after), change=self._change, reason=self._reason)
         commit = self._repo.commit(after, message, parents=[head] if head else [], identity=who)
         self._step("committed")
-        if pen is not None:
+        if pen is not None and self._attempts == 1:  # again with each attempt would cost a disk's sync while others are pushing
             pen.attempt(commit=commit, parent=head, subject=message.partition("\n")[0])
         self._step("noted")
         if self._cancel is not None:

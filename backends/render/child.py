@@ -23,6 +23,7 @@ import msgspec
 from backends.engine import Cancel
 from backends.errors import Invalid, TimedOut
 from backends.render import contain
+from backends.render.export import ours
 from backends.text import clean
 
 _CHUNK = 1 << 16
@@ -58,8 +59,8 @@ def environment(private: Path) -> dict[str, str]:
     """
     home = private / "home"
     empty = private / "empty"
-    for folder in (home, empty, private / "tmp"):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in (private, home, empty, private / "tmp"):
+        ours(folder)
     env = {
         "HOME": str(home),
         "PATH": str(empty),

@@ -15,7 +15,7 @@ from typing import Protocol
 from backends.engine import Cancel
 from backends.errors import Invalid
 from backends.render.archives import foreign_schema
-from backends.render.export import Exports
+from backends.render.export import Exports, check_files
 from backends.render.helm_process import Answer
 from backends.render.manifests import Reader, repeated
 from backends.render.schemas import without_foreign_schemas
@@ -29,6 +29,7 @@ _KUBE_VERSION = re.compile(r"v?\d{1,4}\.\d{1,4}(\.\d{1,4})?([-+][A-Za-z0-9.+-]{1
 _NAME = re.compile(rb"^name:[ \t]*[\"']?([A-Za-z0-9._-]+)", re.MULTILINE)
 _PLACE = re.compile(r"[^\s()\"']+\.(?:ya?ml|tpl|txt|json)(?::\d+){1,2}")
 _RAISED = re.compile(r"execution error at \(([^)]*)\): ")
+_UNSUITED = "chart requires kubeVersion"
 _UNFIT = "values don't meet the specifications of the schema"
 _STEP = re.compile(r"(?:template: )?\S+:\d+:\d+: executing \"[^\"]*\" at <.*?>: ")
 
@@ -65,6 +66,7 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
     chart_files = {path: data for path, data in request.files.items() if path.startswith(below)}
     if f"{below}Chart.yaml" not in chart_files:
         raise Invalid(f"there is no chart in {clean(folder) or 'the root'}: no Chart.yaml", operation="render")
+    check_files(chart_files)
     value_files = tuple(dict.fromkeys(request.value_files))  # Argo CD reads a file once, where it is named first
     for path in value_files:
         if path not in request.files:
@@ -79,6 +81,9 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
     if answer.missing:
         names = clean(", ".join(answer.missing), limit=300)
         return Rendered(missing=f"not rendered here: the chart needs {names}, which its charts/ folder does not hold", by=helm.by(request))
+    if error and _UNSUITED in error and not request.kube_version:
+        # The version that Helm assumes is none of this cluster's: a wrong answer either way.
+        return Rendered(missing=f"not rendered here: {clean(error, limit=300)}", by=helm.by(request))
     found = _NAME.search(request.files[f"{below}Chart.yaml"])
     chart = found[1].decode() if found else ""
     if error:

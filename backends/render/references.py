@@ -54,19 +54,20 @@ def closure(read: Callable[[str], bytes | None], paths: Collection[str], folder:
         if name is None:
             raise Invalid(f"there is no kustomization in {clean(here) or 'the root'}", operation="render", target=clean(folder))
         needed.add(name)
-        for key, reference in _references(read(name) or b"", name):
+        shown = clean(name, limit=300)
+        for key, reference in _references(read(name) or b"", shown):
             path = _joined(here, reference)
             if path in paths and "://" not in reference:
                 needed.add(path)
                 if key in _PLUGINS and _SCHEME.search(read(path) or b""):
-                    raise Remote(f"{path} refers to another machine, which is not fetched")
+                    raise Remote(f"{clean(path, limit=300)} refers to another machine, which is not fetched")
             elif _REMOTE.search(reference):
-                raise Remote(f"{name} refers to {clean(reference, limit=200)}, which is not fetched")
+                raise Remote(f"{shown} refers to {clean(reference, limit=200)}, which is not fetched")
             elif path in by_folder:
                 waiting.append(path)
             else:
                 raise Invalid(
-                    f"{name} refers to {clean(reference, limit=200)}, which is not there", operation="render", target=clean(folder)
+                    f"{shown} refers to {clean(reference, limit=200)}, which is not there", operation="render", target=clean(folder)
                 )
     return tuple(sorted(needed))
 

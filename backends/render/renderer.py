@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from backends.engine import Cancel
+from backends.errors import Unavailable
 from backends.render import directory, helm
 from backends.render.child import Limits
 from backends.render.export import Exports
@@ -23,6 +24,7 @@ from backends.render.helm_program import HelmProgram
 from backends.render.helm_sdk import HelmSdk, installed
 from backends.render.kustomize import Kustomize
 from backends.render.types import Rendered, RenderRequest, SourceKind
+from backends.text import clean
 
 NO_HELM = "not rendered here: there is no helm program, nor the Helm SDK (pip install 'tiphys[helm]')"
 NO_KUSTOMIZE = "not rendered here: there is neither kustomize nor kubectl"
@@ -64,8 +66,16 @@ class Renderer:
             timeout: seconds for everything, waiting for a free process included.
 
         Raises `Invalid` for files that do not render (the last thing Helm said, with repository paths) or use more than they may,
-        `TimedOut`, `Cancelled`.
+        `TimedOut`, `Cancelled`, `Unavailable` when this machine has no room or no process to spare.
         """
+        try:
+            return self._render(request, timeout, cancel)
+        except OSError as error:
+            raise Unavailable(
+                f"cannot render on this machine: {clean(str(error))}", operation="render", target=clean(request.path)
+            ) from error
+
+    def _render(self, request: RenderRequest, timeout: float, cancel: Cancel | None) -> Rendered:
         deadline = time.monotonic() + timeout
         if not self._end.alive:
             raise ValueError("this renderer was closed")

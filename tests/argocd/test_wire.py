@@ -285,8 +285,9 @@ async def test_a_sync_is_not_sent_along_a_redirect() -> None:
         writer.write(head(307, "-", location=location, content_length="0"))
 
     async with serving(handler) as wire, client(wire.url) as argocd:
-        with pytest.raises(ProtocolError, match="redirected"):
+        with pytest.raises(ProtocolError, match="redirected") as caught:
             await argocd.create_project({})
+    assert caught.value.hint.startswith("https:// in the address")
     assert 1 == len(wire.requests)
 
 

@@ -22,6 +22,8 @@ from backends.secret import Secret
 from tests.contract.conftest import ArgoServer, settled
 
 PATIENCE = 120.0
+REAL = [pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])]
+"""For what Tiphys can ask of a real server and its sandbox does not play."""
 
 
 async def first(server: ArgoServer, wanted: Callable[[Application], bool]) -> Application:
@@ -313,6 +315,21 @@ async def test_an_unknown_action_is_not_found(argocd_server: ArgoServer) -> None
     node = await deployment(argocd_server)
     error = await refused(argocd_server.argocd.run_action(argocd_server.application, node, "fly", project=argocd_server.project))
     assert isinstance(error, NotFound | NoSuchCall)
+
+
+@pytest.mark.parametrize("argocd_place", REAL, indirect=True)
+async def test_a_live_resource_is_patched_and_deleted(argocd_server: ArgoServer) -> None:
+    argocd, key, project, node = argocd_server.argocd, argocd_server.application, argocd_server.project, await deployment(argocd_server)
+    await argocd.patch_resource(key, node, '{"metadata":{"annotations":{"example.test/patched":"yes"}}}', project=project)
+    live = msgspec.json.decode(await argocd.resource(key, node, project=project))
+    assert "yes" == live["metadata"]["annotations"]["example.test/patched"]
+
+    tree = await argocd.resource_tree(key, project=project)
+    pod = next(each for each in tree.nodes or () if each.kind == "Pod" and each.about("Status Reason") == "Running")
+    await argocd.delete_resource(key, pod, project=project)
+    async with asyncio.timeout(PATIENCE):
+        while pod.uid in {each.uid for each in (await argocd.resource_tree(key, project=project)).nodes or ()}:
+            await asyncio.sleep(0.1)
 
 
 # operations

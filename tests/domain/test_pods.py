@@ -101,6 +101,13 @@ def test_a_pod_without_a_node_is_trouble_after_ten_seconds() -> None:
     assert ["a: waits for a node"] == [one.sentence() for one in pods.troubles(waiting, now=PUSH + timedelta(seconds=10))]
 
 
+def test_a_pod_that_runs_and_is_not_ready_is_worth_a_word_and_no_alarm() -> None:
+    found = pods.troubles(tree(pod("a", "Running", created=0)).nodes[2:], now=NOW)
+    assert [("a: runs and is not ready", False)] == [(one.sentence(), one.kind.alarming) for one in found]
+    assert () == pods.troubles(tree(pod("a", "Running", health="Healthy", Containers="1/1")).nodes[2:], now=NOW)
+    assert () == pods.degrading(found)
+
+
 def test_the_worst_comes_first() -> None:
     crash = pod("z", "CrashLoopBackOff", health="Degraded", Restart_Count="3")
     found = pods.troubles(tree(pod("a", "containerFailed", health="Degraded"), crash).nodes[2:], now=NOW)

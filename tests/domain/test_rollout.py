@@ -322,8 +322,10 @@ def test_automated_sync_that_gave_up_on_an_older_commit_is_stuck() -> None:
     assert "automated sync gave up on aaaaaaa and will not try this commit by itself (boom); one sync sets it going" == rollout.reason
 
 
-def test_out_of_sync_compared_before_the_operation_ended_is_still_syncing() -> None:
-    assert "Syncing" == one(OUT_OF_SYNC | {"status.reconciledAt": after(15)}).stage
+@pytest.mark.parametrize(("finished", "stage"), [(299, "Syncing"), (20, "Drifted")])
+def test_out_of_sync_compared_before_the_operation_ended_is_still_syncing(finished: float, stage: str) -> None:
+    state = operation(finishedAt=after(finished))
+    assert stage == one(OUT_OF_SYNC | {"status.reconciledAt": after(15), "status.operationState": state}).stage
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,12 @@ def test_a_values_schema_in_an_archive_that_leads_elsewhere_is_not_rendered_here
     assert said == rendered.missing
 
 
-def test_a_values_schema_that_refers_to_itself_is_used(sdk: Renderer) -> None:
+@pytest.mark.parametrize(
+    "draft", ["https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema#", "http://json-schema.org/schema"]
+)
+def test_a_values_schema_that_refers_to_itself_is_used(sdk: Renderer, draft: str) -> None:
     schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": draft,
         "$defs": {"count": {"type": "integer"}},
         "properties": {"a": {"$ref": "#/$defs/count"}},
     }

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -106,6 +107,14 @@ def test_missing_dependencies_are_said(fake: Renderer, programs: Path) -> None:
     assert "not rendered here: the chart needs postgresql, redis, which its charts/ folder does not hold" == fake.render(chart({})).missing
 
 
+def test_a_chart_for_another_kubernetes_than_helm_assumes_is_not_rendered_here(fake: Renderer, programs: Path) -> None:
+    said = "chart requires kubeVersion: <1.20 which is incompatible with Kubernetes v1.36.0"
+    write(programs, f"sys.exit('Error: {said}')")
+    assert f"not rendered here: {said}" == fake.render(chart({})).missing
+    with pytest.raises(Invalid, match="chart requires kubeVersion"):
+        fake.render(chart({}, kube_version="1.36.0"))
+
+
 def test_endless_output_ends(fake: Renderer, programs: Path) -> None:
     write(programs, "while True: os.write(1, b'a' * 65536)")
     with pytest.raises(Invalid, match="renders to more than 1 MiB and was stopped"):
@@ -131,6 +140,18 @@ except OSError as error:
     )
     with pytest.raises(Invalid, match="File too large"):
         fake.render(chart({}))
+
+
+def test_it_reaches_no_server_not_even_on_this_machine(fake: Renderer, programs: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        write(
+            programs, f"import socket\nsocket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5)\nsys.exit('Error: connected')"
+        )
+        with pytest.raises(Invalid) as caught:
+            fake.render(chart({}))
+    if "connected" in caught.value.message:
+        pytest.skip("needs a kernel that gives a user a network namespace of his own")
+    assert "unreachable" in caught.value.message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_DATA")

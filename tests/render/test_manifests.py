@@ -76,7 +76,7 @@ def test_empty_documents_are_nothing(text: str) -> None:
         "kind: A\napiVersion: v1\n? {a: b}\n: c\n",
         '"null"',
         "kind: [A]\napiVersion: v1",
-        "kind: A",
+        "apiVersion: v1",
         "a: *nowhere",
     ],
 )
@@ -91,10 +91,12 @@ def test_only_three_dashes_at_the_beginning_of_a_line_begin_a_document() -> None
 
 
 def test_the_line_that_helm_names_a_template_by_is_used_and_taken_out() -> None:
-    (one,) = read("---\n# Source: web/templates/a.yaml\n" + config_map("a"))
+    (one,) = Reader(helm=True).read("---\n# Source: web/templates/a.yaml\n" + config_map("a"), "")
     assert config_map("a") == one.text
     with pytest.raises(Invalid, match=r"web/templates/a\.yaml: an object without kind"):
-        read("# Source: web/templates/a.yaml\na: b\n")
+        Reader(helm=True).read("# Source: web/templates/a.yaml\na: b\n", "")
+    (one,) = read("# Source: of this file\n" + config_map("a"))
+    assert one.text.startswith("# Source: of this file\n")
 
 
 def test_repeated_objects_are_named_once() -> None:
@@ -154,4 +156,4 @@ def test_any_text_is_objects_or_an_error_that_says_so(pieces: list[str]) -> None
     except Invalid as error:
         said = error.message
     assert not said or "a.yaml" in said
-    assert all(one.kind and one.api_version for one in found)
+    assert all(one.kind for one in found)

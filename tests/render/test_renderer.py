@@ -1,6 +1,7 @@
 """The renderer as a whole: warm, shared by threads, alive after a death, gone when it is closed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from backends.engine import Cancel
 from backends.errors import Cancelled, Invalid, TimedOut, Unavailable
 from backends.gitops.tree import SYMLINK, Entry, Tree
 from backends.render import helm_process, render
+from backends.render.export import Exports
 from backends.render.helm_sdk import HelmSdk, installed
 from backends.render.renderer import Renderer
 from backends.render.sources import files_for, kind_of
@@ -121,13 +123,13 @@ def test_it_is_ready_before_it_is_needed(renderer: Renderer) -> None:
     assert 1 == len(processes(renderer))
 
 
-def test_a_large_process_is_replaced_after_its_answer(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_process_is_replaced_after_its_answer(renderer: Renderer) -> None:
     renderer.render(one())
     before = processes(renderer)
     assert ["v"] == [
         each.name
         for each in renderer.render(
-            chart({"templates/a.yaml": config_map("v"), "templates/b.yaml": "{{ range until 9000000 }}{{ end }}"})
+            chart({"templates/a.yaml": config_map("v"), "templates/b.yaml": '{{ $large := repeat 400000000 "a" }}'})
         ).manifests
     ]
     assert ["v"] == [each.name for each in renderer.render(one()).manifests]
@@ -236,3 +238,49 @@ def test_a_symbolic_link_in_a_chart_is_refused() -> None:
     entries = {f"{PATH}/Chart.yaml": Entry(0o100644, "1" * 40), f"{PATH}/files/kubeconfig": Entry(SYMLINK, "2" * 40)}
     with pytest.raises(Invalid, match="files/kubeconfig is a symbolic link"):
         files_for(Tree(None, entries, blobs.__getitem__), SourceKind.HELM, PATH)
+
+
+def test_a_swept_temporary_folder_is_made_again(renderer: Renderer) -> None:
+    renderer.render(one())
+    shutil.rmtree(renderer._private)
+    (pid,) = processes(renderer)
+    os.kill(pid, signal.SIGKILL)
+    assert ["w"] == [each.name for each in renderer.render(one("w")).manifests]
+
+
+def test_a_folder_that_somebody_else_made_in_its_place_is_not_used(renderer: Renderer) -> None:
+    renderer.render(one())
+    shutil.rmtree(renderer._private)
+    renderer._private.mkdir(mode=0o777)
+    renderer._private.chmod(0o777)
+    with pytest.raises(Unavailable, match="is not a folder of this user alone"):
+        renderer.render(one("w"))
+
+
+def test_exports_are_kept_for_the_next_and_removed_when_nobody_needs_them(tmp_path: Path) -> None:
+    exports = Exports(tmp_path / "private", kept=2)
+    with exports.of({"a": b"1"}) as first:
+        with exports.of({"a": b"1"}) as same:
+            assert first.root == same.root
+        assert b"1" == (first.root / "a").read_bytes()
+    for data in (b"2", b"3"):
+        with exports.of({"a": data}):
+            pass
+    assert not first.root.exists()
+    assert 2 == len(list((tmp_path / "private").iterdir()))
+    old = Exports(tmp_path / "old", age=0)
+    with old.of({"a": b"1"}) as first, old.of({"a": b"1"}) as second:
+        assert first.root != second.root
+        assert b"1" == (first.root / "a").read_bytes()
+    assert not first.root.exists()
+    assert second.root.exists()
+
+
+def test_a_full_disk_is_a_state_and_no_traceback(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    renderer.render(one())
+    monkeypatch.setattr("backends.render.export.tempfile.mkdtemp", full)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        renderer.render(one("w"))

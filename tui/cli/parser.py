@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 from tui import VERSION
 
-Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int]]
+Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int] | int]
+"""A command is a coroutine, or gives its exit code at once where it needs no loop."""
 
 _FORMS = ("table", "wide", "json", "yaml")
 NOUNS = ("workspaces", "clusters", "environments", "apps", "deployments", "applications", "projects")
@@ -258,7 +259,7 @@ def _writing(sub: argparse.ArgumentParser, *, wait: bool = True) -> None:
 
 
 def _lazy(module: str, function: str) -> Command:
-    def run(arguments: argparse.Namespace, output: Any) -> Coroutine[Any, Any, int]:
+    def run(arguments: argparse.Namespace, output: Any) -> Coroutine[Any, Any, int] | int:
         command: Command = getattr(importlib.import_module(f"tui.cli.{module}"), function)
         return command(arguments, output)
 
