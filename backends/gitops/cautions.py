@@ -97,7 +97,7 @@ def cautions(
     found = [
         *_running(reached, observed),
         *_release(intent, before, reached, targets),
-        *_automation(after, reached, environments),
+        *_automation(before, after, reached, environments),
         *_rendering(rendered, reached, environments),
         *_shared(changed, reached),
         *_namespaces(before, after, changed),
@@ -146,7 +146,7 @@ def _release(intent: object, before: Tree, reached: Sequence[Reach], targets: Se
         yield Warning(code=Caution.MANAGER_FIRST, text=text, about=name)
 
 
-def _automation(after: Tree, reached: Sequence[Reach], environments: Mapping[str, Environment]) -> Iterator[Warning]:
+def _automation(before: Tree, after: Tree, reached: Sequence[Reach], environments: Mapping[str, Environment]) -> Iterator[Warning]:
     for reach in reached:
         environment = environments.get(reach.environment)
         if reach.removed or environment is None:
@@ -157,12 +157,10 @@ def _automation(after: Tree, reached: Sequence[Reach], environments: Mapping[str
                 text=f"{environment.name} is not automated: the change waits for a sync",
                 about=environment.name,
             )
-        elif environment.paused is not None:
-            text = f"{environment.name} is paused: the change lands and is not applied until it resumes"
-            yield Warning(code=Caution.PAUSED, text=text, about=environment.name)
-        elif reach.files and not _automated(after, reach):
-            text = f"{reach.id} is paused: the change lands and is not applied until it resumes"
-            yield Warning(code=Caution.PAUSED, text=text, about=reach.id)
+        elif not reach.new and not _automated(before, reach) and not _automated(after, reach):
+            about = environment.name if environment.paused is not None else reach.id
+            text = f"{about} is paused: the change lands and is not applied until it resumes"
+            yield Warning(code=Caution.PAUSED, text=text, about=about)
     for name, environment in environments.items():
         gone = [reach for reach in reached if reach.removed and reach.environment == name]
         if gone and next(iter(_left(after, environment.name)), None) is None:
