@@ -12,7 +12,7 @@ from backends.argocd.calls import Caller, app_path, app_query, node_query
 from backends.argocd.connection import Call, segment
 from backends.argocd.decoding import application
 from backends.argocd.listing import ApplicationListing
-from backends.argocd.projection import Version, list_fields, parse_version
+from backends.argocd.projection import Version, list_fields, list_query, parse_version
 from backends.argocd.types import (
     Application,
     Cluster,
@@ -85,8 +85,8 @@ class Reading(Caller):
         The last batch is followed by an error when the answer was cut off, so nothing seen before it is a complete list.
         """
         fields = "" if full else list_fields(await self._known_version())
-        query = (("selector", selector), ("name", name), ("fields", fields), *(("projects", each) for each in projects))
-        call = Call(operation="list applications", path="/api/v1/applications", query=tuple(pair for pair in query if pair[1]))
+        query = list_query(fields, selector=selector, projects=projects, name=name)
+        call = Call(operation="list applications", path="/api/v1/applications", query=query)
         listing = ApplicationListing(partial=not full)
         try:
             async with self.connection.open(call) as chunks:
@@ -162,7 +162,8 @@ class Reading(Caller):
         return await self.ask(Call(operation="ask who we are", path="/api/v1/session/userinfo"), UserInfo)
 
     async def can_i(self, resource: str, action: str, subresource: str = "*") -> bool:
-        below = "/".join(segment(part) for part in subresource.split("/"))
+        everything = "*/*"  # "*" alone is "no" to an administrator, whose rules for Applications name project/name
+        below = everything if subresource == "*" else "/".join(segment(part) for part in subresource.split("/"))
         path = f"/api/v1/account/can-i/{segment(resource)}/{segment(action)}/{below}"
         return (
             await self.ask(Call(operation="ask for the right", target=f"{resource} {action} {subresource}", path=path), _Answer)

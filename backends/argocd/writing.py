@@ -8,7 +8,7 @@ from typing import Any
 from backends.argocd import decoding
 from backends.argocd.actions import ActionParameter
 from backends.argocd.calls import Caller, Query, app_body, app_path, app_query, node_query
-from backends.argocd.connection import Call
+from backends.argocd.connection import Call, segment
 from backends.argocd.failures import NoSuchCall
 from backends.argocd.types import Application, Node, SyncResource
 from backends.domain.ids import AppKey
@@ -59,6 +59,23 @@ class Writing(Caller):
             method="POST",
             path="/api/v1/projects",
             body={"project": project, "upsert": upsert},
+        )
+        await self.connection.request(call)
+
+    async def delete_project(self, name: str) -> None:
+        """Refused while Applications still belong to it."""
+        await self.connection.request(
+            Call(operation="delete project", target=name, method="DELETE", path=f"/api/v1/projects/{segment(name)}")
+        )
+
+    async def create_cluster(self, cluster: dict[str, Any], *, upsert: bool = True) -> None:
+        call = Call(
+            operation="register cluster",
+            target=str(cluster.get("name", "")),
+            method="POST",
+            path="/api/v1/clusters",
+            query=(("upsert", _flag(upsert)),),
+            body=cluster,
         )
         await self.connection.request(call)
 

@@ -1,1 +1,4 @@
-"""The sandbox: an Argo CD, its clusters and a Git remote on loopback, as real as can be without a kubelet. The product never imports it."""
+"""An Argo CD of our own on loopback: real Git, real rendering, simulated clusters (`python -m backends.sandbox`).
+
+It refuses what a real server refuses and has its traps, because the tests use the same server. Nothing of the product imports it.
+"""

@@ -7,11 +7,16 @@ Every key of a noun is always there, null when it is not known; times are RFC 33
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.argocd.types import Application, Cluster, Node, Project
 from backends.text import clean
 from tui.cli.output import Column
+
+if TYPE_CHECKING:
+    from backends.argocd.types import Application, Cluster, Node, Project
+    from backends.domain.app import App
+    from backends.domain.environment import Environment
+    from backends.gitops.catalog import Catalog
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "deployment": (
@@ -193,6 +198,35 @@ def trouble(one: Application) -> str | None:
     if operation and operation.phase in ("Failed", "Error"):
         return _text(operation.message)
     return _text(status.health.message)
+
+
+def app(one: App, catalog: Catalog) -> dict[str, Any]:
+    """One app of the repository; an add-on's chart names its repository too."""
+    chart = one.chart
+    where = f"{chart.repo}/{chart.name}" if chart and chart.repo else chart.path if chart else ""
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "source": _text(one.source.repo) if one.source else None,
+        "chart": _text(f"{where} {chart.version}".strip()) if chart else None,
+        "images": [clean(image.repository) for image in one.images.values()],
+        "deployments": len(catalog.of_app(one.name)),
+    }
+
+
+def environment(one: Environment, catalog: Catalog) -> dict[str, Any]:
+    """One environment of the repository."""
+    return {
+        "name": one.name,
+        "kind": str(one.kind),
+        "order": one.order,
+        "cluster": one.cluster,
+        "clusters": list(one.allowed_clusters),
+        "protected": one.protected,
+        "automated": one.automated,
+        "locks": [{"by": clean(lock.by), "reason": clean(lock.reason), "until": lock.until} for lock in one.locks],
+        "deployments": len(catalog.of_environment(one.name)),
+    }
 
 
 def cluster(one: Cluster) -> dict[str, Any]:
