@@ -6,7 +6,6 @@ from backends.errors import Conflict, Forbidden, NotFound, ProtocolError, Refuse
 from backends.gitops.remote_errors import explain
 from backends.gitops.trouble import MOVED, PASSING, GitFailed, Trouble
 
-# ruff: noqa: E501 - other programs' words, as they come
 URL = "https://git.example.org/acme/w.git"
 PUSH = f"To {URL}\n!\t1f3c:refs/heads/main\t"
 SSH_TAIL = (
