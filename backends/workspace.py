@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from backends.gitops.tree import Tree
     from backends.gitops.writer import Written
     from backends.live.follow import Follower
-    from backends.live.following import FollowOptions
+    from backends.live.following import FollowOptions, Looked
     from backends.live.nudge import Notice
+    from backends.live.snapshot import FeedStatus
     from backends.render.renderer import Renderer
 
 
@@ -111,6 +112,12 @@ class Workspace:
             return frozenset({root, *managers, *(place.id for place in LAYOUT.deployments(tree))})
 
         return await in_thread(read)
+
+    async def has_deployment(self, name: str) -> bool:
+        """Whether the repository, as fetched last, names a deployment of that id."""
+        from backends.gitops.workspace_layout import LAYOUT
+
+        return await in_thread(lambda: any(place.id == name for place in LAYOUT.deployments(self.tree())))
 
     async def history(
         self, *, deployment: DeploymentId | None = None, app: str | None = None, environment: str | None = None, limit: int | None = None
@@ -223,6 +230,14 @@ class Workspace:
         from backends.live.follow import Follower
 
         return Follower(argocd=self.server, repo=self.repo, workspace=files.workspace(self.tree()), options=options)
+
+    async def look(self, ids: Sequence[DeploymentId]) -> tuple[Mapping[DeploymentId, Looked], FeedStatus]:
+        """One honest look at deployments: the feed's burst, and trees, windows and events where they matter."""
+        from backends.live.following import FollowOptions
+
+        async with self.follower(FollowOptions(nudge=False)) as follower:
+            status = await follower.ready()
+            return await follower.look(ids), status
 
     @property
     def journal(self) -> Journal:
