@@ -49,6 +49,8 @@ class FollowTimes(msgspec.Struct, frozen=True, kw_only=True):
     absent: float = 0.5
     """How long an Application may be absent, its Manager past the commit, before it is asked for by name."""
     absent_again: float = 5.0
+    trouble: float = 5.0
+    """How long root or Manager must be in trouble before a new environment has failed."""
     fetch: float = 0.5
     """Before the first fetch for a commit that is not known here, doubled with each fetch that did not bring it."""
     fetch_longest: float = 30.0
