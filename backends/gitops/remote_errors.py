@@ -46,7 +46,7 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         Trouble.NON_FAST_FORWARD,
         (r"\[rejected\].*\((?:non-fast-forward|needs force)\)", "denying non-fast-forward", r"rejected\].*non-fast-forward"),
     ),
-    # who the other side is, and who we are to it
+    # who the other side is, and who we are to it; hosts that hide a repository speak of permission, too
     (Trouble.HOST_KEY_CHANGED, ("REMOTE HOST IDENTIFICATION HAS CHANGED", "host key for .* has changed")),
     (Trouble.HOST_KEY_UNKNOWN, ("Host key verification failed", "No .* host key is known", "authenticity of host")),
     (Trouble.PROXY, ("proxy CONNECT", "from proxy", "CONNECT tunnel failed", "resolve proxy", "SOCKS[45]?.*(?:refused|fail|complete)")),
@@ -63,20 +63,6 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         ),
     ),
     (Trouble.NO_CREDENTIALS, ("could not read (?:Username|Password)", "unable to read askpass response", "terminal prompts disabled")),
-    (
-        Trouble.FORBIDDEN,
-        (
-            "returned error: 403",
-            "Permission to .* denied",
-            "Write access to repository not granted",
-            "marked as read.only",
-            "access denied or repository not exported",
-            "service not enabled",
-            "You don't have permission",
-            "not authorized to",
-        ),
-    ),
-    # whether it is a repository at all
     (Trouble.DUBIOUS_OWNERSHIP, ("dubious ownership",)),
     (Trouble.UNSAFE_URL, ("transport '.*' not allowed", "strange (?:hostname|pathname)", "not supported or disabled in libcurl")),
     (
@@ -88,6 +74,19 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
             "does not appear to be a git repository",
             "not a git repository",
             "project you were looking for could not be found",
+        ),
+    ),
+    (
+        Trouble.FORBIDDEN,
+        (
+            "returned error: 403",
+            "Permission to .* denied",
+            "Write access to repository not granted",
+            "marked as read.only",
+            "access denied or repository not exported",
+            "service not enabled",
+            "You don't have permission",
+            "not authorized to",
         ),
     ),
     (Trouble.BRANCH_MISSING, ("couldn't find remote ref", "remote ref does not exist")),

@@ -53,6 +53,16 @@ class Errands:
         if self._fault is not None:
             raise self._fault
 
+    async def idle(self, deadline: float) -> None:
+        """Wait until none runs, at most until the loop's time `deadline`."""
+        while self._tasks:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            await asyncio.wait(list(self._tasks.values()), timeout=left)
+            await asyncio.sleep(0)  # their end is noted by a callback
+        self.check()
+
     async def close(self) -> None:
         """End them all and wait until they have ended."""
         tasks = list(self._tasks.values())

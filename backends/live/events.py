@@ -75,7 +75,7 @@ class EventsFeed:
                 if now >= look_at:
                     due += [key for key in self._followed if key not in due]
                     look_at = now + self._times.events_again
-                await at_most(AT_ONCE, [functools.partial(self._look, key) for key in due])
+                await at_most(AT_ONCE, [functools.partial(self.look, key) for key in due])
                 next_at = min([*self._once.values(), *([look_at] if self._followed else [])], default=None)
                 try:
                     async with asyncio.timeout(None if next_at is None else max(0.0, next_at - time())):
@@ -96,7 +96,8 @@ class EventsFeed:
             self._once[key] = asyncio.get_running_loop().time() + self._times.events_after
             self._changed.set()
 
-    async def _look(self, key: AppKey) -> None:
+    async def look(self, key: AppKey) -> None:
+        """One look at an Application's events now; with `follow` before it, at all that Kubernetes still keeps."""
         row = self._store.row(key)
         project = row.application.project if row else ""
         found: list[Event] = []

@@ -21,9 +21,10 @@ from types import TracebackType
 
 from backends.argocd.protocol import ArgoCD
 from backends.domain.ids import AppKey, DeploymentId, Sha
-from backends.domain.rollout import FeedState
+from backends.domain.rollout import FeedState, Wanted
 from backends.domain.verdict import Verdict, exit_code
 from backends.domain.workspace import Workspace
+from backends.engine import in_thread
 from backends.errors import Invalid
 from backends.gitops.layout import Layout
 from backends.gitops.repo import Repo
@@ -35,6 +36,8 @@ from backends.live.pace import FeedTimes
 from backends.live.pursuit import Ask, Pursuit, mark
 from backends.live.snapshot import FeedStatus
 from backends.live.store import Store
+from backends.live.wanted import wanted_now
+from backends.live.watching import OneApplication, Watching
 
 __all__ = ["FollowKind", "FollowOptions", "FollowTimes", "Followed", "Follower", "Looked"]
 
@@ -50,6 +53,7 @@ class Follower:
         store: rows that somebody else's feeds keep; None: a store and a feed of our own, opened on entering.
         feeds: with `store`, the names of the feeds in it that answer for this workspace.
         selector: which Applications our own feed asks for; "" for those of the workspace.
+        application: ask for this one alone, which no workspace names: it can only be watched.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Follower:
         store: Store | None = None,
         feeds: Sequence[str] = ("applications",),
         selector: str = "",
+        application: AppKey | None = None,
         feed_times: FeedTimes = FEED_TIMES,
         layout: Layout = LAYOUT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -70,7 +75,7 @@ class Follower:
         self._owns = store is None
         self.store = store if store is not None else Store()
         self._feeds, self._selector, self._feed_times = tuple(feeds), selector, feed_times
-        self._layout, self._now = layout, now
+        self._layout, self._now, self._application = layout, now, application
         self._feed: asyncio.Task[None] | None = None
         self._opened = 0.0
         self._before: Mapping[AppKey, datetime | None] = {}
@@ -79,8 +84,10 @@ class Follower:
     async def __aenter__(self) -> Follower:
         self._opened = asyncio.get_running_loop().time()
         if self._owns:
-            selector = self._selector or (f"{WORKSPACE_LABEL}={self._workspace.id}" if self._workspace else "")
-            feed = ApplicationsFeed(self._argocd, self.store, selector=selector, name=self._feeds[0], times=self._feed_times, now=self._now)
+            alone = self._application
+            source = OneApplication.of(self._argocd, alone.name) if alone else self._argocd
+            selector = self._selector or (f"{WORKSPACE_LABEL}={self._workspace.id}" if self._workspace and not alone else "")
+            feed = ApplicationsFeed(source, self.store, selector=selector, name=self._feeds[0], times=self._feed_times, now=self._now)
             self._feed = asyncio.ensure_future(feed.run())
         return self
 
@@ -163,6 +170,56 @@ class Follower:
         async with contextlib.aclosing(pursuit.steps()) as steps:
             async for step in steps:
                 yield step
+
+    async def watch(self, key: AppKey) -> AsyncGenerator[Followed, None]:
+        """Each change of one Application, without end: of a deployment's newest release, or of what it compared where no workspace names it.
+
+        The Application must be among those that the feed answers for (`Follower(application=…)` for any other). Raises `GitError`.
+        """
+        async with self._watching([key.name]) as watching:
+            await watching.add({key: (await self._environments([key.name])).get(key.name, "")})
+            async with contextlib.aclosing(watching.steps()) as steps:
+                async for step in steps:
+                    yield step
+
+    async def look(self, ids: Iterable[DeploymentId]) -> dict[DeploymentId, Looked]:
+        """One honest look at some deployments: the feed's burst, and trees, windows and events where they can change the answer.
+
+        Raises `Invalid` (no repository), `GitError`. What Argo CD does not answer is Unknown, not an error.
+        """
+        if self._repo is None or self._workspace is None:
+            raise Invalid("this needs the workspace repository", hint="tiphys open REPO_URL --argocd URL")
+        chosen = list(dict.fromkeys(ids))
+        await self.ready()
+        namespace, environments = self._workspace.argocd.namespace, await self._environments(chosen)
+        async with self._watching(chosen) as watching:
+            await watching.add({AppKey(namespace, id): environments.get(id, "") for id in chosen})
+            return {DeploymentId(key.name): one for key, one in (await watching.once()).items()}
+
+    def _watching(self, names: Sequence[str]) -> Watching:
+        repo = self._repo if self._application is None else None
+
+        def read() -> dict[DeploymentId, Wanted]:
+            return wanted_now(repo, [DeploymentId(name) for name in names]) if repo is not None else {}
+
+        return Watching(
+            self._argocd,
+            self.store,
+            repo=repo,
+            workspace=self._workspace,
+            read=read,
+            feeds=self._feeds,
+            options=self._options,
+            now=self._now,
+        )
+
+    async def _environments(self, names: Sequence[str]) -> dict[str, str]:
+        """The environment of each deployment among these."""
+        if self._repo is None or self._application is not None:
+            return {}
+        wanted = set(names)
+        tree = await in_thread(self._repo.tree)
+        return {place.id: place.environment for place in self._layout.deployments(tree) if place.id in wanted}
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

@@ -49,9 +49,13 @@ class FollowTimes(msgspec.Struct, frozen=True, kw_only=True):
     absent: float = 0.5
     """How long an Application may be absent, its Manager past the commit, before it is asked for by name."""
     absent_again: float = 5.0
+    trouble: float = 5.0
+    """How long root or Manager must be in trouble before a new environment has failed."""
     fetch: float = 0.5
     """Before the first fetch for a commit that is not known here, doubled with each fetch that did not bring it."""
     fetch_longest: float = 30.0
+    look: float = 8.0
+    """The longest that one look waits for trees, windows and events."""
     again: float = 10.0
     """Before a request that failed and can be repeated (a hard refresh, a sync) is made again."""
 
@@ -93,7 +97,8 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """One honest look at one deployment."""
 
-    wanted: Wanted
+    wanted: Wanted | None
+    """None: no workspace names it, or the repository holds no release of it."""
     seen: Seen
     rollout: Rollout
     why: Why

@@ -54,11 +54,6 @@ class Interventions:
         if self._options.prune_manager and target.wanted is not None and target.wanted.removed and manager is not None:
             self._prune(target.wanted.commit, seen, contains, manager)
 
-    def pruning(self, manager: AppKey | None) -> bool:
-        """Whether the Manager was asked to remove its last resources: what it refused before is no verdict any more."""
-        asked = self._managers.get(manager) if manager else None
-        return asked is not None and not asked.refused
-
     def verdict(self, target: Target, rollout: Rollout, manager: AppKey | None) -> Verdict | None:
         """The end of a wait that hangs on something Argo CD refused us."""
         if target.refused and rollout.flags & {Flag.STUCK, Flag.HOOKS_SKIPPED}:

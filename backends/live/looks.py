@@ -82,14 +82,18 @@ class Looks:
             feed_since=feed.since,
         )
 
-    def ask(self, target: Target, seen: Seen, contains: ContainsCommit) -> None:
-        """Start the questions whose answers matter for what was just seen, unless they were put lately."""
+    def ask(self, target: Target, seen: Seen, contains: ContainsCommit, *, followed: bool = True) -> None:
+        """Start the questions whose answers matter for what was just seen, unless they were put lately.
+
+        Args:
+            followed: it is looked at again and again, so its tree may have a stream of its own and its absence may pass.
+        """
         app = seen.application
-        self._ask_tree(target, app)
+        self._ask_tree(target, app, followed)
         self._ask_windows(target, app)
         self._ask_events(target)
         if app is None and seen.feed is FeedState.LIVE and not (target.deleted or target.not_found or target.forbidden):
-            self._ask_absent(target, seen, contains)
+            self._ask_absent(target, seen, contains, self._options.times.absent if followed else 0.0)
 
     def tree_now(self, target: Target) -> bool:
         """Whether a bad verdict may be given: the tree that tells why is here, or could not be had. Asks for it if nobody has."""
@@ -142,14 +146,14 @@ class Looks:
 
     # when to ask them
 
-    def _ask_tree(self, target: Target, app: Application | None) -> None:
+    def _ask_tree(self, target: Target, app: Application | None, followed: bool) -> None:
         name, stream = ("tree", target.key), ("stream", target.key)
         if app is None or not rolls_out(app):
             self._errands.stop(stream)
             return
         if self._errands.running(stream):
             return
-        if self._errands.count("stream") < self._options.streams:
+        if followed and self._errands.count("stream") < self._options.streams:
             self._errands.start(stream, functools.partial(self._stream_tree, target), counts=False)
         elif target.due("tree", now := _time(), self._options.times.tree) and self._errands.start(
             name, functools.partial(self.get_tree, target)
@@ -197,7 +201,7 @@ class Looks:
             ):
                 target.asked[f"events {node.uid}"] = now
 
-    def _ask_absent(self, target: Target, seen: Seen, contains: ContainsCommit) -> None:
+    def _ask_absent(self, target: Target, seen: Seen, contains: ContainsCommit, grace: float) -> None:
         wanted, now = target.wanted, _time()
         if wanted is None:
             return
@@ -205,7 +209,7 @@ class Looks:
             target.asked.pop("absent", None)
             return
         since = target.asked.setdefault("absent", now)
-        if now - since >= self._options.times.absent and target.due("get", now, self._options.times.absent_again):
+        if now - since >= grace and target.due("get", now, self._options.times.absent_again):
             target.asked["get"] = now
             self._errands.start(("absent", target.key), functools.partial(self.get_absent, target))
 

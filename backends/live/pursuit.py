@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from backends.argocd.protocol import ArgoCD
-from backends.domain import conditions, specs, upkeep
+from backends.domain import specs, upkeep
 from backends.domain.ids import AppKey, DeploymentId, Sha, is_sha
 from backends.domain.milestones import Milestones, observe
-from backends.domain.rollout import FeedState, Flag, Rollout, Seen, Stage, Wanted, derive, settle
-from backends.domain.verdict import OK, REFUSED, Verdict, environment_verdict, spec_verdict, timed_out, unreachable, verdict
+from backends.domain.rollout import FeedState, Rollout, Seen, Stage, Wanted, derive, settle
+from backends.domain.verdict import Verdict
 from backends.domain.why import why
 from backends.domain.workspace import Workspace
 from backends.engine import Cancel, in_thread
@@ -26,19 +26,16 @@ from backends.errors import BackendError
 from backends.gitops.layout import Layout
 from backends.gitops.repo import Repo
 from backends.live import nudge
+from backends.live.endings import Endings
 from backends.live.errands import Errands
 from backends.live.following import Followed, FollowKind, FollowOptions
 from backends.live.interventions import Interventions
 from backends.live.looks import Looks
-from backends.live.nudge import Notice, NoticeKind, Nudge, When
+from backends.live.nudge import Notice, Nudge, When
+from backends.live.nudging import Nudging
 from backends.live.store import Row, Store
 from backends.live.target import Target, reconciled
 from backends.live.wanted import places_at, wanted_at
-
-_EVIDENT = (Stage.DEGRADED, Stage.MISSING)
-"""Bad stages of which a tree tells why."""
-_PREMATURE = timedelta(seconds=5)
-"""How long root or Manager must be in trouble before a new environment has failed: their errors of before go with the first comparison."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,24 +74,26 @@ class Pursuit:
         now: Callable[[], datetime],
     ) -> None:
         self._ask, self._argocd, self._repo, self._workspace, self._store = ask, argocd, repo, workspace, store
-        self._options, self._layout, self._opened, self._now = options, layout, opened, now
+        self._options, self._layout, self._now = options, layout, now
         self._woken = asyncio.Event()
         self._notes: list[tuple[Target | None, str]] = []
         self._errands = Errands(options.requests, self._woken.set)
         self._looks = Looks(argocd, store, self._errands, feeds=feeds, options=options, now=now)
+        namespace = workspace.argocd.namespace
+        self._nudging = Nudging(argocd, namespace, store, self._errands, again=options.times.again, heard=self._heard)
+        self._looks.refresh_forbidden = self._nudging.forbidden
         self._interventions = Interventions(argocd, store, self._errands, options=options, tell=self._tell)
+        self._endings = Endings(ask.kind, options, self._looks, self._interventions, opened=opened)
         self._root = AppKey(workspace.argocd.namespace, workspace.root_name)
+        self._keys = {self._root}
         self._targets: list[Target] = []
         self._environment: Target | None = None
         self._nudges: tuple[Nudge, ...] = ()
-        self._waiting: list[Nudge] = []
-        self._away: dict[str, Nudge] = {}
         self._unknown: set[str] = set()
         self._fetches = 0
         self._fetched_at = float("-inf")
         self._feed_state = FeedState.CONNECTING
         self._feed_lost: datetime | None = None
-        self._deadline = float("inf")
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -104,11 +103,11 @@ class Pursuit:
     async def steps(self) -> AsyncGenerator[Followed, None]:
         """Until every target has its verdict. Ending the iteration ends every task of it."""
         loop = asyncio.get_running_loop()
-        self._deadline = loop.time() + self._options.timeout
+        self._endings.begin(loop.time())
         ends = (self._store.observe(self._observed), self._store.subscribe(lambda _: self._woken.set()))
         try:
             await in_thread(self._prepare)
-            self._nudge(nudge for nudge in self._nudges if nudge.when is When.NOW)
+            self._nudging.begin(self._nudges)
             for target in self._targets:
                 yield self._followed(target, None, self._first(target))
             while True:
@@ -136,7 +135,6 @@ class Pursuit:
         before = repo.tree(made.parents[0]) if made.parents else None
         if self._options.nudge and before is not None:
             self._nudges = nudge.nudges(paths, before, after, self._workspace, layout=self._layout)
-            self._waiting = [one for one in self._nudges if one.when is not When.NOW]
         places = places_at(repo, ask.commit, layout=self._layout)
         for id in ask.targets:
             environment = places[id].environment if id in places else ask.environment
@@ -144,11 +142,13 @@ class Pursuit:
             target = Target(key, project=self._workspace.project_name(environment), environment=environment)
             self._targets.append(target)
             self._looks.add(target)
+            self._keys |= {key, self._manager(target) or key}
         self._take(self._wanted())
         if ask.kind is FollowKind.ENVIRONMENT:
             key = AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(ask.environment))
             self._environment = Target(key, project=key.name, environment=ask.environment)
             self._environment.shown = Rollout(stage=Stage.COMMITTED, since=made.at)
+            self._keys.add(key)
 
     def _wanted(self) -> dict[DeploymentId, Wanted]:
         if not self._targets:
@@ -187,10 +187,7 @@ class Pursuit:
             steps += self._look_environment(self._environment, at)
         notes, self._notes = self._notes, []
         steps[:0] = [self._noted(target, text) for target, text in notes]
-        self._nudge_waiting()
-        if self._away and self._feed_state is FeedState.LIVE:
-            away, self._away = tuple(self._away.values()), {}
-            self._nudge(away)
+        self._nudging.tend(self._ready, live=self._feed_state is FeedState.LIVE)
         self._fetch(at)
         return steps
 
@@ -205,7 +202,7 @@ class Pursuit:
             target.milestones = observe(target.milestones, shown, seen, now=now)
         self._looks.ask(target, seen, self._contains)
         self._interventions.consider(target, seen, derived, self._contains, self._manager(target))
-        target.verdict = self._verdict(target, wanted, seen, shown, at)
+        target.verdict = self._endings.of(target, wanted, seen, shown, self._manager(target), at)
         if target.verdict is None and _same(before, shown):
             return ()
         return (self._followed(target, target.verdict, seen),)
@@ -214,15 +211,8 @@ class Pursuit:
         """Root and Manager; there is no deployment to derive a stage of."""
         before, now, commit = target.shown, self._now(), self._ask.commit
         seen = self._looks.seen(target, manager=target.key, root=self._root)
-        target.verdict = environment_verdict(seen, commit, self._contains)
         held = upkeep.holdup(seen, commit, self._contains, now=now)
-        if target.verdict is None and held is not None and held.error and not held.missing:
-            since = target.asked.setdefault("trouble", at)
-            if at - since >= _PREMATURE.total_seconds():
-                target.verdict = Verdict(exit_code=1, sentence=held.text)
-        else:
-            target.asked.pop("trouble", None)
-        target.verdict = target.verdict or self._out_of_time(target, at)
+        target.verdict = self._endings.of_environment(target, seen, commit, held, self._contains, at)
         good = target.verdict is not None and target.verdict.good
         reason = held.text if held else "" if good else "root and Manager are not both Healthy yet"
         stage = Stage.LIVE if good else Stage.COMMITTED
@@ -230,39 +220,6 @@ class Pursuit:
         if target.verdict is None and before is not None and _same(before, shown):
             return ()
         return (Followed(at=now, deployment=None, rollout=shown, verdict=target.verdict),)
-
-    def _verdict(self, target: Target, wanted: Wanted, seen: Seen, shown: Rollout, at: float) -> Verdict | None:
-        if self._ask.kind is FollowKind.SPEC:
-            found = spec_verdict(wanted, seen)
-        else:
-            refused = self._interventions.verdict(target, shown, self._manager(target))
-            found = refused or verdict(shown, wanted, seen, full_sync=self._options.full_sync, may_refresh=target.may_refresh)
-        if found is None and wanted.removed and seen.forbidden and seen.application is None:
-            found = Verdict(exit_code=REFUSED, sentence="you may not see it, so nobody can say that it is gone")
-        if found is not None and found.exit_code != OK and self._too_early(target, wanted, seen, shown):
-            found = None
-        return found or self._out_of_time(target, at)
-
-    def _too_early(self, target: Target, wanted: Wanted, seen: Seen, shown: Rollout) -> bool:
-        """Whether a bad verdict would rest on what is about to change, or would not tell why although that can be known."""
-        if seen.feed is FeedState.FAILED:
-            return False
-        app = seen.application
-        if wanted.removed and Flag.NEEDS_YOU in shown.flags and self._options.prune_manager:
-            return True
-        if shown.stage is Stage.SYNC_FAILED and app is not None and conditions.comparison_error(app):
-            return not specs.matches(wanted.specs, app.spec)  # rendered under its old spec, which the Manager is about to replace
-        return shown.stage in _EVIDENT and app is not None and not self._looks.tree_now(target)
-
-    def _out_of_time(self, target: Target, at: float) -> Verdict | None:
-        feed = self._looks.feed()
-        if feed.state is FeedState.CONNECTING and at - self._opened >= self._options.times.unreachable:
-            return unreachable(feed.error or "Argo CD has not answered yet")
-        if at < self._deadline:
-            return None
-        if feed.state is not FeedState.LIVE:
-            return unreachable(feed.error or "Argo CD is not reachable")
-        return timed_out(target.shown, self._options.timeout)
 
     # what it needs to know
 
@@ -303,53 +260,21 @@ class Pursuit:
 
     # asking Argo CD to look
 
-    def _nudge(self, some: Iterable[Nudge]) -> None:
-        chosen = tuple(some)
-        if chosen:
-            self._errands.start(
-                ("nudge", chosen[0].name), functools.partial(self._run_nudges, chosen, self._store.begin_list()), counts=False
-            )
-
-    async def _run_nudges(self, chosen: tuple[Nudge, ...], ticket: int) -> None:
-        by_name = {one.name: one for one in chosen}
-        await nudge.run(
-            chosen,
-            self._argocd,
-            self._workspace.argocd.namespace,
-            told=lambda notice: self._heard(notice, by_name.get(notice.name), ticket),
-        )
-
-    def _nudge_waiting(self) -> None:
-        root = self._looks.application(self._root)
-        for one in tuple(self._waiting):
-            if one.when is When.ROOT_SYNCED:
-                ready = upkeep.past(root, self._ask.commit, self._contains)
-            else:
-                ready = self._applied(one)
-            if ready:
-                self._waiting.remove(one)
-                self._nudge((one,))
-
-    def _applied(self, one: Nudge) -> bool:
-        app = self._looks.application(AppKey(self._workspace.argocd.namespace, one.name))
+    def _ready(self, one: Nudge) -> bool:
+        """Whether what a nudge waits for has happened."""
+        if one.when is When.ROOT_SYNCED:
+            return upkeep.past(self._looks.application(self._root), self._ask.commit, self._contains)
         target = next((target for target in self._targets if target.key.name == one.name), None)
         if target is not None and target.wanted is not None:
+            app = self._looks.application(target.key)
             return app is not None and specs.matches(target.wanted.specs, app.spec)
-        manager = self._looks.application(AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(one.environment)))
-        return upkeep.past(manager, self._ask.commit, self._contains)
+        manager = AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(one.environment))
+        return upkeep.past(self._looks.application(manager), self._ask.commit, self._contains)
 
-    def _heard(self, notice: Notice, asked: Nudge | None, ticket: int) -> None:
+    def _heard(self, notice: Notice) -> None:
         target = next((target for target in self._targets if target.key.name == notice.name), None)
-        if notice.application is not None:
-            self._store.apply_get(notice.application, ticket)
-            if target is not None and target.wanted is not None:
-                target.wanted = _after_push(target.wanted, notice.application.status.reconciled_at)
-        if notice.kind is NoticeKind.AWAY and asked is not None:
-            first, self._away[asked.name] = not self._away, asked
-            if not first:
-                return
-        if notice.kind is NoticeKind.REFUSED and asked is not None and asked.role is not nudge.Role.DEPLOYMENT:
-            self._looks.refresh_forbidden[notice.name] = notice.text
+        if target is not None and target.wanted is not None and notice.application is not None:
+            target.wanted = _after_push(target.wanted, notice.application.status.reconciled_at)
         self._tell(target, notice.text)
 
     # telling
@@ -398,14 +323,15 @@ class Pursuit:
     # waiting
 
     def _observed(self, before: Row | None, after: Row | None) -> None:
-        del before, after
-        self._woken.set()
+        row = after or before
+        if row is not None and row.application.key in self._keys:
+            self._woken.set()
 
     async def _rest(self, at: float) -> None:
         """Until something is heard, or a look may show something else by the clock alone."""
         times = self._options.times
         busy = any(t.verdict is None and t.shown is not None and (t.shown.pending or t.shown.held) for t in self._targets)
-        pause = min(times.tick if busy else times.idle, max(0.0, self._deadline - at))
+        pause = min(times.tick if busy else times.idle, max(0.0, self._endings.deadline - at))
         try:
             async with asyncio.timeout(pause):
                 await self._woken.wait()

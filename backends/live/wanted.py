@@ -16,7 +16,7 @@ from backends.domain.environment import Pause
 from backends.domain.ids import DeploymentId, Sha
 from backends.domain.release import Release
 from backends.domain.rollout import Wanted
-from backends.errors import BackendError, NotFound
+from backends.errors import BackendError, Invalid, NotFound
 from backends.gitops import files, sources
 from backends.gitops.catalog import Catalog
 from backends.gitops.layout import Layout, Place
@@ -53,6 +53,21 @@ def wanted_of(
     if newest is None:
         raise NotFound(f"no commit of the branch changed {place.id}")
     return _wanted(repo, tree, place, newest, specs=(app.spec,), app=app, files=_read(reads, newest.paths, place), before=before)
+
+
+def wanted_now(repo: Repo, ids: Iterable[DeploymentId], *, layout: Layout = LAYOUT) -> dict[DeploymentId, Wanted]:
+    """What the newest release of each of these deployments wants, by what was fetched last; those that are not there are left out.
+
+    A deployment whose files do not fit is left out too: `catalog` says what is wrong with it.
+    """
+    tree = repo.tree()
+    found: dict[DeploymentId, Wanted] = {}
+    for id in ids:
+        try:
+            found[id] = wanted_of(repo, tree, id, layout=layout)
+        except (NotFound, Invalid):
+            continue
+    return found
 
 
 def wanted_at(

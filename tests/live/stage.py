@@ -30,7 +30,24 @@ from backends.live.follow import Follower
 from backends.live.following import Followed, FollowKind, FollowOptions
 
 OPTIONS = FollowOptions()
-APPS = ("good", "crash", "pull", "never", "paused", "stays", "goes", "stop", "hook", "busy", "shared", "newer", "spec", "outside", "away")
+APPS = (
+    "good",
+    "crash",
+    "pull",
+    "never",
+    "paused",
+    "stays",
+    "goes",
+    "stop",
+    "seen",
+    "hook",
+    "busy",
+    "shared",
+    "newer",
+    "spec",
+    "outside",
+    "away",
+)
 """An app has one deployment in an environment: each test takes apps of its own."""
 IMAGE = "registry.example.test/acme/web"
 

@@ -13,6 +13,7 @@ import pytest
 from backends.domain.rollout import Flag, Stage
 from backends.gitops.intents import CreateEnvironment, Delete, Pause, Resume
 from backends.gitops.layout import Layer, LayerKind
+from backends.live.follow import Follower
 from backends.live.following import FollowKind, FollowOptions
 from tests.live.stage import Play, id_of, notes, play, sandbox, stages, told
 
@@ -113,6 +114,27 @@ async def test_deleting_the_last_one_is_refused_unless_the_environment_was_named
     assert "auto-sync will wipe out all resources" in refused[-1].rollout.reason
     assert (Stage.GONE, 0) == (pruned[-1].rollout.stage, pruned[-1].verdict and pruned[-1].verdict.exit_code), told(pruned)
     assert any("asked for its sync with prune" in note for note in notes(pruned)), told(pruned)
+
+
+async def test_one_look_tells_what_the_feed_alone_does_not(stage: Play) -> None:
+    await stage.run(stage.deploy("good", "1.0"), id_of("good"), options=FollowOptions())
+    await stage.run(stage.deploy("seen", "crash"), id_of("seen"))
+    async with stage.follower() as follower:
+        found = await follower.look([id_of("good"), id_of("seen"), id_of("nobody")])
+
+    assert (Stage.LIVE, Stage.DEGRADED) == (found[id_of("good")].rollout.stage, found[id_of("seen")].rollout.stage)
+    assert "CrashLoopBackOff" in found[id_of("seen")].why.sentence
+    assert None is found[id_of("nobody")].wanted
+
+
+async def test_an_application_that_no_workspace_names_is_watched(stage: Play) -> None:
+    async with Follower(argocd=stage.argocd, application=stage.key("tiphys-acme")) as follower:
+        await follower.ready()
+        async for step in follower.watch(stage.key("tiphys-acme")):
+            if step.rollout.stage is Stage.LIVE:
+                break
+
+    assert ["tiphys-acme"] == [key.name for key in follower.store.snapshot.rows]
 
 
 async def test_nothing_is_left_behind_when_following_is_stopped(stage: Play) -> None:

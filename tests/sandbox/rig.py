@@ -17,11 +17,26 @@ from backends.sandbox import documents
 from backends.sandbox.applications import Shown
 from backends.sandbox.commits import Branch, make_bare
 from backends.sandbox.objects import REFRESH, Manifest, annotation, dig
-from backends.sandbox.sandbox import REPOSITORY, Options, Sandbox
+from backends.sandbox.sandbox import CHARTS, REPOSITORY, Options, Sandbox
 
 WEB_DEV, WEB_PROD = "web-dev-zz45ab", "web-prod-q7t2cc"
 SHOP_DEV, SHOP_PROD = "shop-api-dev-k3x7qa", "shop-api-prod-p2m5vd"
 ROOT, MANAGER = "tiphys-acme", "tiphys-acme--dev"
+EXPORTER = "exporter-prod-n4w6ty"
+CHART_REPO = "https://charts.example.org"
+EXPORTER_CHART = {
+    "Chart.yaml": "apiVersion: v2\nname: exporter\nversion: 0.1.0\n",
+    "values.yaml": "env: {}\nport: 9100\n",
+    "templates/deployment.yaml": """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Release.Name }}}
+spec:
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec: {containers: [{name: main, image: "exporter:0.1.0", ports: [{containerPort: {{ .Values.port }}}]}]}
+""",
+}
 REPOSITORY_OF = {"web": "registry.example.org/acme/web", "shop-api": "registry.example.org/acme/shop-api"}
 
 
@@ -66,11 +81,15 @@ def without_repeats(states: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 class Rig:
-    """One sandbox with the workspace "acme": two environments, two apps, four deployments."""
+    """One sandbox with the workspace "acme": two environments, two apps and an add-on, five deployments."""
 
     def __init__(self, folder: Path, *, speed: float = 40.0, **options: Any) -> None:
         self.sandbox = Sandbox(Options(folder=folder, speed=speed, **options))
         make_bare(folder / REPOSITORY)
+        for name, text in EXPORTER_CHART.items():
+            file = folder / CHARTS / "charts.example.org" / "exporter" / "0.1.0" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
         self.branch = Branch(folder / REPOSITORY)
         self.seen: list[Look] = []
         self.sandbox.applications.listen(self._hear)
@@ -86,7 +105,12 @@ class Rig:
             self.branch.write({f"apps/{app}/values.yaml": "replicas: 2\n"}, "two of each")
         for name, app in ((WEB_DEV, "web"), (SHOP_DEV, "shop-api"), (WEB_PROD, "web"), (SHOP_PROD, "shop-api")):
             self.deploy(name, "1.0.0", app=app, new=True)
-        self.branch.write({f"{self.folder(WEB_DEV)}/values.yaml": 'migrate: {image: "registry.example.org/acme/web-migrate:1"}\n'}, "migrate")
+        self.branch.run(CreateApp(app=App(name="exporter", kind="addon", chart=Chart(repo=CHART_REPO, name="exporter"))))
+        there = Target(id=DeploymentId(EXPORTER), environment="prod", cluster="in-cluster", new=True)
+        self.branch.run(Deploy(app="exporter", targets=(there,), chart_version="0.1.0"))
+        self.branch.write(
+            {f"{self.folder(WEB_DEV)}/values.yaml": 'migrate: {image: "registry.example.org/acme/web-migrate:1"}\n'}, "migrate"
+        )
         self.sandbox.start()
         for manifest in documents.objects(self.branch.read("bootstrap/root.yaml")):
             self.sandbox.fleet.home.apply(manifest)
@@ -116,7 +140,7 @@ class Rig:
 
     async def refresh(self, name: str, kind: str = "normal") -> Manifest:
         """As GET …?refresh does: back after the comparison."""
-        self.sandbox.applications.annotate(name, REFRESH, kind)
+        self.sandbox.applications.annotate(name, {REFRESH: kind})
         await self.until(lambda: not annotation(self.sandbox.applications.get(name) or {}, REFRESH))
         return self.app(name)
 
@@ -125,7 +149,11 @@ class Rig:
         application = self.app(name)
         source = application["spec"]["source"]
         revision = self.sandbox.repository.resolve(source["repoURL"], "main", force=True)
-        sync = {"revision": revision, "source": source, "syncOptions": dig(application, "spec", "syncPolicy", "syncOptions", default=[])} | more
+        sync = {
+            "revision": revision,
+            "source": source,
+            "syncOptions": dig(application, "spec", "syncPolicy", "syncOptions", default=[]),
+        } | more
         assert self.sandbox.applications.set_operation(name, {"sync": sync, "initiatedBy": {"username": "admin"}, "retry": {}}) is not None
 
     async def until(self, holds: Callable[[], object], *, seconds: float = 20.0) -> None:

@@ -11,11 +11,14 @@ from tui import config
 from tui.cli import nouns
 from tui.cli.output import Output
 from tui.cli.parser import Command
+from tui.cli.pending import reported
 from tui.cli.session import chosen, endpoint, fetched, opened
 
 if TYPE_CHECKING:
     from backends.argocd.types import Application
+    from backends.domain.ids import DeploymentId
     from backends.gitops.catalog import Catalog
+    from backends.live.following import Looked
 
 
 def get(arguments: argparse.Namespace, output: Output) -> Coroutine[Any, Any, int] | int:
@@ -58,6 +61,27 @@ async def _apps(arguments: argparse.Namespace, output: Output) -> int:
         catalog = await workspace.catalog()
         warned(catalog, output)
         output.listing([nouns.app(one, catalog) for one in catalog.apps.values()], nouns.COLUMNS["app"])
+        return 0
+
+
+async def _deployments(arguments: argparse.Namespace, output: Output) -> int:
+    async with opened(arguments, output, repo=True) as workspace:
+        await fetched(workspace, output)
+        await reported(workspace, output)
+        catalog = await workspace.catalog()
+        warned(catalog, output)
+        releases = await workspace.last_changes()
+        looked: Mapping[DeploymentId, Looked] = {}
+        feeds: list[dict[str, Any]] = []
+        if workspace.has_server:
+            looked, status = await workspace.look(tuple(catalog.deployments))
+            feeds = [{"name": status.name, "state": str(status.state), "since": status.since, "error": status.error or None}]
+            if status.error:
+                output.warn(f"Argo CD is not seen as it is now: {status.error}")
+        else:
+            output.note("no Argo CD was named: where they stand is not known")
+        items = [nouns.deployment(one, looked.get(id), releases.get(id)) for id, one in catalog.deployments.items()]
+        output.listing(items, nouns.COLUMNS["deployment"], feeds)
         return 0
 
 
@@ -107,6 +131,7 @@ async def _workspaces(_arguments: argparse.Namespace, output: Output) -> int:
 
 _LISTS: Mapping[str, Command] = {
     "apps": _apps,
+    "deployments": _deployments,
     "environments": _environments,
     "applications": _applications,
     "clusters": _clusters,
