@@ -164,7 +164,7 @@ class ApplicationsFeed:
         over_at = self._heard_at + (self._times.slow if self._expected else self._times.quiet)
         if now >= over_at:
             self._end_burst()
-        return max(now, over_at)
+        return min(max(now, over_at), now + self._times.quiet)  # what is expected may have come by then
 
     async def _list(self) -> bool:
         """One list, taken in slices; then what it could not mend. Says whether it was begun after the burst; then the feed is live."""
