@@ -91,8 +91,8 @@ class _Play:
             await self._follow(self._deploy(name, "1.0", "dev", "prod"), Stage.LIVE)
         self._act("web 1.1 to dev: its pods take a while")
         await self._follow(self._deploy("web", "1.1-slow", "dev"), Stage.LIVE)
-        self._act("shop-api 1.1 to dev: its pods crash")
-        bad = self._deploy("shop-api", "1.1-crash", "dev")
+        self._act("shop-api 1.1 to dev: its pods never get ready")
+        bad = self._deploy("shop-api", "1.1-never", "dev")
         await self._follow(bad, Stage.DEGRADED)
         deployment = targets_of(bad, space.tree())[0]
         self._act(f"rolled back: {deployment}")
