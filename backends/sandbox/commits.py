@@ -32,6 +32,10 @@ class Branch:
         self.tree = Tree.of({})
         self.head: Sha | None = None
 
+    def put(self, tree: Tree, message: str, *, author: str = "", at: datetime | None = None) -> Sha:
+        """Commit a tree that was made of this one."""
+        return self._commit(tree, message, author, at)
+
     def run(self, intent: Intent, *, author: str = "", at: datetime | None = None, reason: str = "") -> Sha:
         """Commit what an intent makes of the tree, in the words that Tiphys would use."""
         after = intent.apply(self.tree)
