@@ -12,7 +12,7 @@ from backends.domain.options import ApplicationOptions
 from backends.domain.record import Record
 
 
-class Deployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Deployment(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """What deployment.yaml says, with what release.yaml beside it records."""
 
     id: DeploymentId

@@ -8,7 +8,7 @@ import msgspec
 
 
 class ApplicationOptions(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One `argocd:` block. The open shapes are Argo CD's own (`ignoreDifferences`, `kustomize` … of an Application) and are written as they stand."""
+    """One `argocd:` block. The open shapes (`ignoreDifferences`, `kustomize` …) are an Application's own and are written as they stand."""
 
     sync_options: tuple[str, ...] = ()
     ignore_differences: tuple[dict[str, Any], ...] = ()
@@ -23,7 +23,7 @@ class ApplicationOptions(msgspec.Struct, frozen=True, kw_only=True, rename="came
     """Name of the source that holds the values where a chart comes from elsewhere; "" is `values`."""
 
     def merged(self, later: ApplicationOptions) -> ApplicationOptions:
-        """This block with a later one on top: maps merge by key, sync options by name, differences to ignore add up, the rest is replaced."""
+        """This block with a later one on top: maps merge by key, sync options by name, ignored differences add up, the rest is replaced."""
         return ApplicationOptions(
             sync_options=_by_name(self.sync_options, later.sync_options),
             ignore_differences=(*self.ignore_differences, *(d for d in later.ignore_differences if d not in self.ignore_differences)),

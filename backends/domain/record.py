@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class Image(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One image by repository and tag or digest or both; "" is what is not known."""
 
     repository: str = ""
@@ -21,11 +21,11 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
         return self.tag or self.digest[:14]
 
 
-class ChartVersion(msgspec.Struct, frozen=True, kw_only=True):
+class ChartVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: str = ""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """What release.yaml says: everything that a deploy, promote or rollback may change. Who and when are in the commit."""
 
     images: dict[str, Image] = {}

@@ -64,7 +64,7 @@ class Document:
         self.warnings = warnings
 
     def locate(self, where: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
-        """Line and column, from 1, of the value (or its key) at a path of keys and indexes; of the nearest thing above when it is absent."""
+        """Line and column, from 1, of the value (or its key) at a path of keys and indexes; of the nearest thing above it if absent."""
         node, at = self.root, None
         for number, part in enumerate(where):
             found = None
@@ -192,9 +192,9 @@ class _Reader:
     def scalar(self, node: Node) -> Any:
         text: str = node.value
         if self.tags and (tag := self._explicit_tag(node)):
-            if tag in ("!!str", "!"):
-                return text
-            self._tagged(node)
+            if tag not in ("!!str", "!") or self.owner is Owner.MACHINE:
+                self._tagged(node)
+            return go(text).value if tag in ("!!int", "!!float", "!!bool", "!!null") else text
         if node.style not in (None, ""):
             return text
         if unlike := difference(text):

@@ -36,6 +36,7 @@ def decode(
     Raises `Invalid` with every place that does not fit.
     """
     data = {} if document.data is None else document.data
+    info = _type_info(cast(Any, kind))
     if not isinstance(data, dict):
         raise refused(document.problem("a mapping of keys is expected here"))
     warnings = list(document.warnings)
@@ -48,7 +49,7 @@ def decode(
                 key=True,
                 warning=True,
             )
-            for where, known in _unknown(data, inspect.type_info(kind), (), hidden)
+            for where, known in _unknown(data, info, (), hidden)
         ]
     full = {**data, **given} if given else data
     try:
@@ -148,6 +149,11 @@ def _unknown(data: Any, kind: inspect.Type, where: Path, hidden: frozenset[str])
     elif isinstance(kind, inspect.DictType) and isinstance(data, dict):
         for name, value in data.items():
             yield from _unknown(value, kind.value_type, (*where, name), frozenset())
+
+
+@cache
+def _type_info(kind: Any) -> inspect.Type:
+    return inspect.type_info(kind)
 
 
 @cache

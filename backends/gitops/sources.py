@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,11 +16,11 @@ from backends.errors import Invalid
 from backends.gitops.document import Document, Owner, Problem, problems_of, read, refused
 from backends.gitops.schema import decode
 from backends.gitops.tree import Tree
+from backends.render.references import NAMES, closure
 
 GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 SKIP_RENDERING = b"+argocd:skip-file-rendering"
 """A file with this text is skipped by Argo CD's directory sources: the Application would silently be gone."""
-KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -152,68 +152,42 @@ def reads(app: Application, tree: Tree, repo_url: str) -> Reads:
         if source.repo_url != repo_url or source.chart or not source.path:
             continue
         path = source.path.strip("/")
-        if source.kustomize is not None or any(f"{path}/{name}" in tree for name in KUSTOMIZATIONS):
-            more_folders, more_files = kustomize_reads(tree, path)
-            folders += more_folders
-            files += more_files
+        if source.helm is None and source.directory is None and is_kustomization(tree, path):
+            files += overlay_files(tree, path)
         else:
             folders.append(path)
     return Reads(tuple(dict.fromkeys(folders)), tuple(dict.fromkeys(files)))
 
 
-def kustomize_reads(tree: Tree, folder: str) -> tuple[list[str], list[str]]:
-    """What a Kustomize overlay reads: its own kustomization with the files it names, and the whole of each folder that it builds on."""
-    name = next((f"{folder}/{n}" for n in KUSTOMIZATIONS if f"{folder}/{n}" in tree), None)
-    if name is None:
-        return [], [f"{folder}/{KUSTOMIZATIONS[0]}"]
-    folders, files = [], [name]
-    data = read(name, tree.read(name) or b"").data
-    for entry in _kustomize_entries(data if isinstance(data, dict) else {}):
-        path = posixpath.normpath(posixpath.join(folder, entry))
-        if path.startswith(("..", "/")) or "://" in entry:
-            continue
-        if path in tree:
-            files.append(path)
-        elif next(tree.paths(path), None) is not None:
-            folders.append(path)
-            inner = next((f"{path}/{n}" for n in KUSTOMIZATIONS if f"{path}/{n}" in tree), None)
-            if inner is not None and not any(path == f or path.startswith(f"{f}/") for f in folders[:-1]) and path != folder:
-                deeper, more = kustomize_reads(tree, path)
-                folders += [f for f in deeper if not f.startswith(f"{path}/")]
-                files += [f for f in more if not f.startswith(f"{path}/")]
-    return folders, files
+def is_kustomization(tree: Tree, folder: str) -> bool:
+    return any(f"{folder}/{name}" in tree for name in NAMES)
 
 
-def _kustomize_entries(data: dict[str, Any]) -> Iterator[str]:
-    for field in ("resources", "bases", "components", "patchesStrategicMerge", "configurations", "crds", "transformers", "generators"):
-        for entry in data.get(field) or ():
-            if isinstance(entry, str) and "\n" not in entry:
-                yield entry
-    for field in ("patches", "patchesJson6902", "replacements"):
-        for entry in data.get(field) or ():
-            if isinstance(entry, dict) and isinstance(entry.get("path"), str):
-                yield entry["path"]
-    for field in ("configMapGenerator", "secretGenerator"):
-        for entry in data.get(field) or ():
-            for file in [*(entry.get("files") or ()), *(entry.get("envs") or ())] if isinstance(entry, dict) else ():
-                if isinstance(file, str):
-                    yield file.rpartition("=")[2]
+def overlay_files(tree: Tree, folder: str) -> tuple[str, ...]:
+    """The files that building a kustomization reads; of one that cannot be followed (a base elsewhere) its own file."""
+    try:
+        return closure(tree.read, set(tree.paths()), folder)
+    except Invalid:
+        return tuple(f"{folder}/{name}" for name in NAMES if f"{folder}/{name}" in tree)
 
 
 def watches(app: Application, path: str) -> bool:
     """Whether manifest-generate-paths covers a repository path, as Argo CD matches it (`AppFilesHaveChanged`); without any, all are."""
-    if not app.generate_paths:
-        return True
-    base = next((source.path for source in app.sources if source.path), "")
-    return any(
-        _covers(entry if entry.startswith("/") else f"/{posixpath.normpath(posixpath.join(base, entry))}", f"/{path}")
-        for entry in app.generate_paths
-    )
+    return not app.generate_paths or any(_covers(entry, f"/{path}") for entry in _watched(app))
 
 
 def unwatched(app: Application, what: Reads) -> tuple[str, ...]:
     """What it reads and manifest-generate-paths does not name: a change there would show Synced with the old manifests."""
-    return tuple(path for path in (*what.folders, *what.files) if not watches(app, path))
+    if not app.generate_paths:
+        return ()
+    entries = _watched(app)
+    return tuple(p for p in (*what.folders, *what.files) if f"/{p}" not in entries and not any(_covers(e, f"/{p}") for e in entries))
+
+
+def _watched(app: Application) -> frozenset[str]:
+    """The watched paths from the repository's root; Argo CD takes a relative one from its source's path."""
+    base = next((source.path for source in app.sources if source.path), "")
+    return frozenset(e if e.startswith("/") else f"/{posixpath.normpath(posixpath.join(base, e))}" for e in app.generate_paths)
 
 
 def check(path: str, data: bytes) -> tuple[Application | None, tuple[Problem, ...]]:
@@ -234,6 +208,8 @@ def _covers(entry: str, path: str) -> bool:
     entry = entry.rstrip("/") or "/"
     if path == entry or path.startswith(f"{entry}/" if entry != "/" else "/"):
         return True
+    if "*" not in entry and "?" not in entry:
+        return False
     return bool(re.fullmatch("".join("[^/]*" if c == "*" else "[^/]" if c == "?" else re.escape(c) for c in entry), path))
 
 
@@ -242,7 +218,7 @@ def _repository_path(name: str, base: str, refs: set[str]) -> str | None:
     if name.startswith("$"):
         ref, _, rest = name[1:].partition("/")
         return _inside(rest) if ref in refs else None
-    if re.match(r"[a-z][a-z0-9+.-]*://", name):
+    if "://" in name:
         return None
     return _inside(name.lstrip("/") if name.startswith("/") else posixpath.join(base, name))
 

@@ -128,11 +128,8 @@ def _alike(one: Was, other: Was) -> bool:
 
 def _get(data: Any, steps: KeyPath) -> Any:
     for step in steps:
-        if isinstance(step, int):
-            here = isinstance(data, list) and step < len(data)
-        else:
-            here = isinstance(data, dict) and step in data
-        if not here:
+        fits = isinstance(data, list) and step < len(data) if isinstance(step, int) else isinstance(data, dict) and step in data
+        if not fits:
             return _ABSENT
         data = data[step]
     return data

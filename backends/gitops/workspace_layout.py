@@ -19,7 +19,7 @@ from backends.gitops.applications import ChartElsewhere, ChartHere, Origin, Over
 from backends.gitops.document import read
 from backends.gitops.kustomizations import kustomization_yaml, with_images
 from backends.gitops.layout import Layer, LayerKind, Layout, Place
-from backends.gitops.sources import KUSTOMIZATIONS, Application, Reads
+from backends.gitops.sources import Application, Reads
 from backends.gitops.tree import Tree
 from backends.gitops.values import spliced
 from backends.text import clean
@@ -192,7 +192,8 @@ def _origin(tree: Tree, place: Place, app: App, environment: Environment, deploy
     if app.chart is None:
         base = files.app_base(app.name)
         if _is_kustomize(tree, app):
-            return Overlay(place.folder, (base, f"{place.folder}/kustomization.yaml"))
+            read_there = sources.overlay_files(tree, place.folder)
+            return Overlay(place.folder, (base, *(path for path in read_there if not path.startswith(f"{base}/"))))
         if next(tree.paths(base), None) is None:
             raise Invalid(f"app {app.name} names no chart, and {base}/ is empty")
         return Overlay(base, (base,))
@@ -217,7 +218,7 @@ def _with_images(tree: Tree, place: Place, app: App, record: Record) -> Tree:
 
 
 def _is_kustomize(tree: Tree, app: App) -> bool:
-    return app.chart is None and any(f"{files.app_base(app.name)}/{name}" in tree for name in KUSTOMIZATIONS)
+    return app.chart is None and sources.is_kustomization(tree, files.app_base(app.name))
 
 
 def _release_names(tree: Tree, place: Place) -> tuple[str, ...]:

@@ -227,7 +227,7 @@ class RepositoryServer:
             return self._remembered(request)
         return self._helm(application, source, path, content, checkout, held)
 
-    def _helm(  # noqa: PLR0917 - a chart and the four places its values come from
+    def _helm(
         self,
         application: Manifest,
         source: Manifest,

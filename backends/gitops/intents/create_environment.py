@@ -12,7 +12,6 @@ from backends.domain.environment import Allow, Environment, EnvironmentKind, Gro
 from backends.domain.ids import parse_slug
 from backends.errors import Conflict, Refused
 from backends.gitops import control, files, records
-from backends.gitops.document import read
 from backends.gitops.intent import Description
 from backends.gitops.intents.locks import refuse_locked
 from backends.gitops.intents.subjects import description
@@ -152,13 +151,8 @@ def _with_control(tree: Tree, environment: Environment) -> Tree:
 def _edited(path: str, data: bytes, before: Environment, after: Environment) -> bytes:
     """environment.yaml with only the keys that differ touched: comments and unknown keys of people stay."""
     old, new = records.environment_fields(before), records.environment_fields(after)
-    shown = read(path, data).data
-    changes: list[tuple[KeyPath, Any, bool]] = [
-        ((name,), new[name], False)
-        for name in records.ENVIRONMENT_KEYS
-        if new[name] != old[name] or (name in shown and shown[name] != new[name])
-    ]
-    return spliced(path, data, [c for c in changes if c[0][0] in _KEYS.values()], order=records.ENVIRONMENT_KEYS)
+    changes: list[tuple[KeyPath, Any, bool]] = [((name,), new[name], False) for name in _KEYS.values() if new[name] != old[name]]
+    return spliced(path, data, changes, order=records.ENVIRONMENT_KEYS)
 
 
 def _refuse_left_outside(tree: Tree, before: Environment, after: Environment) -> None:
