@@ -74,6 +74,11 @@ class Controller:
         )
         return not (self.refreshes.busy or self.operations.busy or self.deletions.busy or running)
 
+    def compare_all(self) -> None:
+        """Compare every Application against the newest commit, as if each had been refreshed."""
+        for name in self._applications.names():
+            self.refresh(name, Level.FORCED)
+
     def refresh(self, name: str, level: Level) -> None:
         self._refresher.request(name, level)
         self._refresh_soon(name)
