@@ -65,13 +65,7 @@ class Controller:
     @property
     def idle(self) -> bool:
         """Whether nothing is compared, synced or deleted at this moment, and nothing waits to be."""
-        running = any(
-            self._applications.get(
-                name,
-            )
-            and dig(self._applications.get(name), "operation")
-            for name in self._applications.names()
-        )
+        running = any(dig(self._applications.get(name), "operation") for name in self._applications.names())
         return not (self.refreshes.busy or self.operations.busy or self.deletions.busy or running)
 
     def compare_all(self) -> None:

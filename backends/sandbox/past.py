@@ -27,7 +27,7 @@ EU, EU_SERVER = "eu-1", "https://eu-1.example.org:6443"
 CHARTS_URL = "https://charts.example.org"
 REGISTRY = "registry.example.org/harbor"
 
-ADA, GRACE, LINUS = "Ada Lovelace <ada@example.org>", "Grace Hopper <grace@example.org>", "Margaret Hamilton <margaret@example.org>"
+ADA, GRACE, MARGARET = "Ada Lovelace <ada@example.org>", "Grace Hopper <grace@example.org>", "Margaret Hamilton <margaret@example.org>"
 
 IDS = {
     ("web", "dev", "in-cluster"): "web-dev-k3x7qa",
@@ -92,8 +92,8 @@ def steps(repo_url: str) -> Iterator[Step]:
     for index, intent in enumerate(_foundations(repo_url)):
         yield Step(23 * day - index * 2 * minute, ADA, intent)
     for index, (app, place) in enumerate(_first_releases()):
-        yield Step(22 * day - index * 11 * minute, LINUS, release(app, place, "1f3c9ab", new=True))
-    yield Step(22 * day - 5 * hour, LINUS, _addon("0.1.0", new=True))
+        yield Step(22 * day - index * 11 * minute, MARGARET, release(app, place, "1f3c9ab", new=True))
+    yield Step(22 * day - 5 * hour, MARGARET, _addon("0.1.0", new=True))
     yield Step(22 * day - 5 * hour - minute, GRACE, _hook("payments-dev-h2h5ay", "payments-migrate:1f3c9ab"))
     yield Step(22 * day - 6 * hour, GRACE, _hook("payments-prod-k4f7ca", "payments-migrate:1f3c9ab"), settles=True)
     for deployment in (
@@ -106,14 +106,14 @@ def steps(repo_url: str) -> Iterator[Step]:
         yield Step(22 * day - 7 * hour, GRACE, Synced(deployment))
     yield Step(22 * day - 7 * hour, GRACE, _edit(LayerKind.APP, "web", "replicas", 3), "more traffic since the launch", settles=True)
     yield Step(9 * day, GRACE, release("shop-api", "prod", "8d02e11"), settles=True)
-    yield Step(6 * day, LINUS, release("web", "dev", "52bd7c4"))
-    yield Step(6 * day - 3 * hour, LINUS, release("web", "prod", "52bd7c4"), "checkout banner", settles=True)
+    yield Step(6 * day, MARGARET, release("web", "dev", "52bd7c4"))
+    yield Step(6 * day - 3 * hour, MARGARET, release("web", "prod", "52bd7c4"), "checkout banner", settles=True)
     yield Step(3 * day, GRACE, _addon("0.2.0"), settles=True)
-    yield Step(26 * hour, LINUS, release("web", "staging", "a91e0f3"))
+    yield Step(26 * hour, MARGARET, release("web", "staging", "a91e0f3"))
     yield Step(25 * hour, ADA, _pause("catalog-prod-n7a4gd"), "load test", settles=True)
-    yield Step(24 * hour, LINUS, release("catalog", "prod", "77c2d90"), settles=True)
+    yield Step(24 * hour, MARGARET, release("catalog", "prod", "77c2d90"), settles=True)
     yield Step(20 * hour, GRACE, Scaled("search-staging-f6k3yw", 4), settles=True)
-    yield Step(100 * minute, LINUS, release("checkout", "dev", "9c41f7e-crash"))
+    yield Step(100 * minute, MARGARET, release("checkout", "dev", "9c41f7e-crash"))
     yield Step(75 * minute, GRACE, release("shop-api", "dev", "e07b2aa-pull"), settles=True)
     yield Step(50 * minute, GRACE, _hook("payments-dev-h2h5ay", "payments-migrate-fail:3d5a8c1"))
     yield Step(49 * minute, GRACE, release("payments", "dev", "3d5a8c1"), settles=True)

@@ -69,25 +69,29 @@ def write_charts(folder: Path) -> None:
 
 async def play(sandbox: Sandbox, branch: Branch) -> None:
     """Let the fleet's past happen; the clock is the present's again afterwards."""
-    clock, now = sandbox.world.clock, datetime.now(UTC)
-    started = False
+    now, phase = datetime.now(UTC), list[Step]()
     for step in steps(sandbox.repo_url):
-        at = now - step.ago
-        clock.past(at)
-        if isinstance(step.what, Intent | Edited):
-            await in_thread(_commit, branch, step, at)
-        elif isinstance(step.what, Synced):
-            _sync(sandbox, step.what.deployment)
-        else:
-            _scale(sandbox, step.what)
-        if step.settles and not started:
-            started = True
-            for manifest in documents.objects(branch.read("bootstrap/root.yaml")):
-                sandbox.fleet.home.apply(manifest)
+        phase.append(step)
         if step.settles:
-            sandbox.controller.compare_all()
-            await _rest(sandbox)
-    clock.present()
+            await _happen(sandbox, branch, phase, now)
+            phase = []
+    sandbox.world.clock.present()
+
+
+async def _happen(sandbox: Sandbox, branch: Branch, phase: list[Step], now: datetime) -> None:
+    """What was done before everything came to rest again, and that it did."""
+    await in_thread(_commit, branch, [step for step in phase if isinstance(step.what, Intent | Edited)], now)
+    sandbox.world.clock.past(now - phase[-1].ago)
+    for step in phase:
+        if isinstance(step.what, Synced):
+            _sync(sandbox, step.what.deployment)
+        elif isinstance(step.what, Scaled):
+            _scale(sandbox, step.what)
+    if not sandbox.applications.names():
+        for manifest in documents.objects(branch.read("bootstrap/root.yaml")):
+            sandbox.fleet.home.apply(manifest)
+    sandbox.controller.compare_all()
+    await _rest(sandbox)
 
 
 def slug_of(sandbox: Sandbox) -> str:
@@ -98,11 +102,15 @@ def slug_of(sandbox: Sandbox) -> str:
     return ""
 
 
-def _commit(branch: Branch, step: Step, at: datetime) -> None:
-    if isinstance(step.what, Edited):
-        branch.write(step.what.files, step.what.subject, author=step.who, at=at)
-    elif isinstance(step.what, Intent):
-        branch.run(step.what, author=step.who, at=at, reason=step.reason)
+def _commit(branch: Branch, made: list[Step], now: datetime) -> None:
+    if not made:
+        return
+    with branch.batch():
+        for step in made:
+            if isinstance(step.what, Edited):
+                branch.write(step.what.files, step.what.subject, author=step.who, at=now - step.ago)
+            elif isinstance(step.what, Intent):
+                branch.run(step.what, author=step.who, at=now - step.ago, reason=step.reason)
 
 
 def _sync(sandbox: Sandbox, name: str) -> None:
