@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +20,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How Argo CD is reached: paths and switches, never a secret."""
+    """How Argo CD and the Git remote are reached: paths and switches, never a secret."""
 
     auth_token_file: str = ""
     argocd_context: str = ""
@@ -32,6 +31,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     client_key: str = ""
     insecure: bool = False
     plaintext: bool = False
+    git_token_file: str = ""
 
 
 class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -142,6 +142,10 @@ def _text(path: Path) -> str:
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -6,8 +6,6 @@ A source is bound to one endpoint by whoever makes it (`options.resolve`): nothi
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -114,6 +112,9 @@ def refuse_shared(path: Path, descriptor: int) -> None:
 
 def expires_at(token: Secret) -> datetime | None:
     """When a token ends, from its payload (not verified: the server does that); None when it never does or does not say."""
+    import base64
+    import json
+
     parts = token.reveal().split(".")
     if len(parts) != 3:
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -19,11 +20,11 @@ import msgspec
 from backends.argocd import broken, failures
 from backends.argocd.auth import Login, parse_token
 from backends.argocd.decoding import decode
-from backends.argocd.endpoint import Endpoint, Origin, origin_of, parse_url, tls_context
+from backends.argocd.endpoint import Endpoint, parse_url, tls_context
 from backends.argocd.failures import Asked
 from backends.argocd.proxy import is_loopback
 from backends.argocd.session import Session
-from backends.errors import BackendError, ProtocolError, TimedOut
+from backends.errors import BackendError, ProtocolError, Refused, TimedOut
 from backends.secret import Secret
 
 if TYPE_CHECKING:
@@ -75,10 +76,12 @@ class Connection:
         self.session = Session(endpoint.token, self._login)
         self.url = endpoint.url
         self._client: httpx.AsyncClient | None = None
+        self._clients: list[httpx.AsyncClient] = []
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        """Close every connection; what is under way ends."""
+        clients, self._clients, self._client = self._clients, [], None
+        for client in clients:
             await client.aclose()
 
     async def request(self, call: Call) -> bytes:
@@ -109,20 +112,26 @@ class Connection:
         return Asked(who=self.session.who(), secrets=(*self.session.secrets, *(value for _, value in self.endpoint.headers), *proxy))
 
     async def _accepted(self, call: Call) -> httpx.Response:
+        if self.endpoint.readonly and not call.anonymous and (call.method != "GET" or any(name == "refresh" for name, _ in call.query)):
+            self._fail(call, Refused("read-only: nothing is asked of Argo CD that changes something"))
+        """The answer of a call once it is one: a JSON success."""
         token = None if call.anonymous else await self._placed(call, self.session.token())
         response = await self._send(call, token)
-        if response.status_code == 401 and not call.anonymous:
-            fresh = await self._renewed(call, token)
-            if fresh is not None:
+        try:
+            if response.status_code == 401 and not call.anonymous and (fresh := await self._renewed(call, token)):
                 await response.aclose()
                 response = await self._send(call, fresh)
-        if response.has_redirect_location and await self._upgraded(response, call):
-            response = await self._send(call, None if call.anonymous else await self._placed(call, self.session.token()))
-        renewal = response.headers.get("grpc-metadata-renew-token")
-        if renewal and not call.anonymous:
-            self.session.adopt(renewal)
-        if not 200 <= response.status_code < 300 or not _is_json(response):
-            await self._refuse(response, call)
+            if response.has_redirect_location and self._upgraded(response, call):
+                await response.aclose()
+                response = await self._send(call, token)
+            renewal = response.headers.get("grpc-metadata-renew-token")
+            if renewal and not call.anonymous:
+                self.session.adopt(renewal)
+            if not 200 <= response.status_code < 300 or not _is_json(response):
+                await self._refuse(response, call)
+        except BaseException:  # cancelled, too: nobody else will close it
+            await response.aclose()
+            raise
         return response
 
     async def _renewed(self, call: Call, refused: Secret | None) -> Secret | None:
@@ -145,18 +154,17 @@ class Connection:
                     body += chunk
                     if len(body) > _LARGEST_REFUSAL:
                         break
-        except BackendError:
+        except BackendError:  # the refusal itself says more than that its text was cut off
             if response.status_code < 300:
                 raise
-        finally:
-            await response.aclose()
         if response.has_redirect_location:
-            self._fail(call, failures.redirected(response.status_code, urljoin(str(response.url), location)))
+            self._fail(call, failures.redirected(response.status_code, str(response.url), urljoin(str(response.url), location)))
         if 200 <= response.status_code < 300:
             self._fail(call, failures.not_json(response.headers, body, asked))
         self._fail(call, failures.from_answer(response.status_code, response.headers, body, asked))
 
     async def _send(self, call: Call, token: Secret | None) -> httpx.Response:
+        _load_httpx()
         import httpx
 
         again = call.method == "GET"
@@ -218,7 +226,7 @@ class Connection:
             headers["Authorization"] = f"Bearer {token.reveal()}"
         return headers
 
-    async def _upgraded(self, response: httpx.Response, call: Call) -> bool:
+    def _upgraded(self, response: httpx.Response, call: Call) -> bool:
         """Whether the redirect says no more than "the same with TLS"; then all calls go there from now on."""
         target = urljoin(str(response.url), response.headers.get("location", ""))
         here, there = urlsplit(str(response.url)), urlsplit(target)
@@ -227,15 +235,10 @@ class Connection:
             return False
         if (there.port or 443) not in (443, here.port or 80):
             return False
-        await response.aclose()
-        await self.close()
-        prefix = urlsplit(self.url).path
-        self.url = parse_url(f"https://{there.netloc}{prefix}")
+        if self.url.startswith("http:"):  # else another call has learnt it meanwhile
+            self.url = parse_url(f"https://{there.netloc}{urlsplit(self.url).path}")
+            self._client = None
         return True
-
-    @property
-    def origin(self) -> Origin:
-        return origin_of(self.url)
 
     async def _login(self, login: Login) -> Secret:
         body = {"username": login.username, "password": login.password.reveal()}
@@ -259,6 +262,7 @@ class Connection:
     def _open_client(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = _client(self.endpoint, tls=self.url.startswith("https:"))
+            self._clients.append(self._client)
         return self._client
 
 
@@ -270,7 +274,10 @@ def _client(endpoint: Endpoint, *, tls: bool) -> httpx.AsyncClient:
 
     _silence_traces()
     context = tls_context(endpoint) if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    proxy = httpx.Proxy(endpoint.proxy.reveal(), ssl_context=tls_context(endpoint)) if endpoint.proxy else None
+    proxy = None
+    if endpoint.proxy:
+        by = endpoint.proxy.reveal()
+        proxy = httpx.Proxy(by, ssl_context=tls_context(endpoint) if by.startswith("https:") else None)
     return httpx.AsyncClient(
         transport=httpx.AsyncHTTPTransport(
             verify=context,
@@ -283,6 +290,17 @@ def _client(endpoint: Endpoint, *, tls: bool) -> httpx.AsyncClient:
         trust_env=False,
         follow_redirects=False,
     )
+
+
+def _load_httpx() -> None:
+    """Import httpx without its command line, as where click is not installed: with click it costs twice the time and 6 MB more."""
+    if "httpx" not in sys.modules:
+        modules = cast("dict[str, Any]", sys.modules)
+        modules["httpx._main"] = None
+        try:
+            import httpx  # noqa: F401
+        finally:
+            modules.pop("httpx._main")
 
 
 class _NoTraces(logging.Filter):

@@ -6,7 +6,6 @@ invalid UTF-8 and lone surrogates become the replacement character. Not for erro
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, TypeVar
 
@@ -61,6 +60,8 @@ def decoder(type_: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def _patiently(data: bytes, type_: type[T], cause: Exception) -> T:
+    import json
+
     try:
         loose = json.loads(data.decode("utf-8", "replace"), strict=False)
         return msgspec.convert(_mended(loose), type_)

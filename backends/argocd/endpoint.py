@@ -6,8 +6,7 @@ A value, made by `options.resolve` from what the user typed, or by a test; nothi
 from __future__ import annotations
 
 import re
-import ssl
-import tempfile
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -16,6 +15,9 @@ from backends.argocd.auth import TokenSource
 from backends.errors import Invalid
 from backends.secret import Secret
 from backends.text import clean
+
+if TYPE_CHECKING:
+    import ssl
 
 Origin = tuple[str, str, int]
 """Scheme, host, port: what a token is bound to."""
@@ -50,6 +52,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         insecure: accept any certificate.
         headers: sent with every call, and never to another origin.
         proxy: URL of the proxy to go by.
+        readonly: refuse every call that changes something, refreshes included.
 
     Raises `Invalid` when the URL or a header cannot be used.
     """
@@ -61,6 +64,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     headers: tuple[tuple[str, Secret], ...] = ()
     proxy: Secret | None = None
+    readonly: bool = False
     timeouts: Timeouts = Timeouts()
 
     def __post_init__(self) -> None:
@@ -137,6 +141,9 @@ def check_header(name: str, value: Secret) -> None:
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
     """What to accept and to show, the system's own authorities included. Raises `Invalid` for certificates that cannot be read."""
+    import ssl
+    import tempfile
+
     context = ssl.create_default_context()
     if endpoint.ca:
         try:

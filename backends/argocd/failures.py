@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from html import unescape
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -107,14 +108,17 @@ def not_json(headers: Mapping[str, str], body: bytes, asked: Asked) -> BackendEr
     return ProtocolError(f"the answer is not JSON but {kind}: {_said(_text_of(body), asked)!r}", hint=_ADDRESS)
 
 
-def redirected(status: int, target: str) -> BackendError:
-    """The error of a redirect that is not followed; its query is not shown, it may hold a session."""
+def redirected(status: int, here: str, target: str) -> BackendError:
+    """The error of a redirect from `here` that is not followed; the target's query is not shown, it may hold a session."""
     place = clean(target.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0], limit=200) or "nowhere"
+    from_, to = urlsplit(here), urlsplit(target)
+    to_tls = (from_.scheme, to.scheme, from_.hostname) == ("http", "https", to.hostname)
     if _LOGIN.search(target):
         return Unauthorized(f"a login page is before Argo CD: redirected to {place}", hint=_LOGIN_PAGE)
-    return ProtocolError(f"redirected (HTTP {status}) to {place}, which is not followed with a token", hint=_ADDRESS)
+    return ProtocolError(f"redirected (HTTP {status}) to {place}, which is not followed with a token", hint=_TLS if to_tls else _ADDRESS)
 
 
+_TLS = "https:// in the address, without --plaintext"
 _ADDRESS = "is the address right, its path prefix included? --argocd URL"
 _LOGIN_PAGE = "reach Argo CD past the single sign-on proxy, or pass what it wants with --header 'NAME: VALUE'"
 
@@ -139,7 +143,8 @@ def _failed(said: str) -> BackendError:
 def _unauthorized(said: str, asked: Asked) -> BackendError:
     if not asked.who:
         return Unauthorized(f"not logged in ({said})", hint="--auth-token-file FILE, or argocd login")
-    return Unauthorized(f"{asked.who} is not accepted ({said})", hint="argocd account generate-token, or argocd login")
+    wrong = "five wrong logins lock a user for five minutes" if asked.who.startswith("the password") else ""
+    return Unauthorized(f"{asked.who} is not accepted ({said})", hint=wrong or "argocd account generate-token, or argocd login")
 
 
 def _denied(said: str) -> BackendError:
@@ -183,6 +188,10 @@ _BY_TEXT: dict[int, tuple[tuple[str, Maker], ...]] = {
         ("not found as part of application", _of(NotFound)),
         ("existing application spec is different", _of(Conflict)),
         ("existing project spec is different", _of(Conflict)),
+        (
+            "unable to resolve 'HEAD'",
+            _of(Invalid, hint="the repository's HEAD names a branch that is not there yet: point it at the branch in use"),
+        ),
         ("repository not accessible", _of(Invalid, hint="Argo CD cannot read the repository: give it the credentials, or the right URL")),
     ),
     7: (("blocked by sync window", _of(Refused, hint="it syncs when the window allows; tiphys why shows until when")),),
@@ -227,7 +236,7 @@ def _page(status: int, headers: Mapping[str, str], body: bytes, asked: Asked) ->
 def _plain(status: int, headers: Mapping[str, str], body: bytes, asked: Asked) -> BackendError:
     said = _said(_text_of(body), asked) or f"HTTP {status}"
     if "HTTP request" in said and "HTTPS" in said:
-        return ProtocolError("the server speaks TLS and was asked without", hint="https:// in the address, without --plaintext")
+        return ProtocolError("the server speaks TLS and was asked without", hint=_TLS)
     match status:
         case 429:
             return _too_many(headers, "")

@@ -8,6 +8,7 @@ A stream honours every path, and keeps a node too when some path begins with its
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 Version = tuple[int, int]
 
@@ -79,6 +80,12 @@ def list_fields(version: Version | None) -> str:
     """What rows need of a list. An unknown version gets the set that every server since 2.8 understands."""
     spec = _SPEC_SUBFIELDS if version is not None and version >= _SPEC_SUBFIELDS_SINCE else ("spec",)
     return ",".join(f"items.{path}" for path in (*_LIST, *spec))
+
+
+def list_query(fields: str, *, selector: str = "", projects: Sequence[str] = (), name: str = "") -> tuple[tuple[str, str], ...]:
+    """The parameters of a list call; several projects are a repeated key."""
+    pairs = (("selector", selector), ("name", name), ("fields", fields), *(("projects", each) for each in projects))
+    return tuple(pair for pair in pairs if pair[1])
 
 
 def watch_fields(*, rows: bool = False) -> str:

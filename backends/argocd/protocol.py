@@ -50,8 +50,13 @@ class ArgoCD(Protocol):
         """`refresh` is "", "normal" or "hard"; with it the answer comes after the comparison."""
         ...
 
-    def watch_applications(self, *, selector: str = "", name: str = "", projected: bool = True) -> AsyncIterator[WatchEvent | None]:
+    def watch_applications(
+        self, *, selector: str = "", name: str = "", projected: bool = True, rows: bool = False, read: float | None = None
+    ) -> AsyncIterator[WatchEvent | None]:
         """One connection, opened without resourceVersion: first its burst (ADDED for each), then changes; None is a keep-alive.
+
+        Projected to all that a stage is derived from, or with `rows` to what a list gives and uid and resourceVersion (`partial`). `read` is
+        how many seconds of silence make `TimedOut`; None: none do.
 
         Ends (StopAsyncIteration) at EOF; raises `Unavailable`, `Unauthorized` … when refused or cut. Reconnecting is `live.feeds`' work.
         """
@@ -59,7 +64,7 @@ class ArgoCD(Protocol):
 
     async def resource_tree(self, key: AppKey, *, project: str = "") -> ResourceTree: ...
 
-    def watch_tree(self, key: AppKey, *, project: str = "") -> AsyncIterator[ResourceTree | None]: ...
+    def watch_tree(self, key: AppKey, *, project: str = "", read: float | None = None) -> AsyncIterator[ResourceTree | None]: ...
 
     async def events(self, key: AppKey, *, project: str = "", node: Node | None = None) -> tuple[Event, ...]:
         """Events of the Application itself, or of one object of its tree."""
@@ -122,6 +127,10 @@ class ArgoCD(Protocol):
     async def terminate(self, key: AppKey, *, project: str = "") -> None: ...
 
     async def create_project(self, project: dict[str, Any], *, upsert: bool = True) -> None: ...
+
+    async def create_cluster(self, cluster: dict[str, Any], *, upsert: bool = True) -> None:
+        """`{"name", "server", "config": {…}}`; the credentials in `config` end up in a Secret beside Argo CD."""
+        ...
 
     async def create_application(self, application: dict[str, Any], *, upsert: bool = True, validate: bool = True) -> Application: ...
 

@@ -40,7 +40,17 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Secret | None:
             f"the proxy of the environment has a scheme that cannot be used: {scheme[:20]!r}",
             hint=f"one of {', '.join(_SCHEMES)}, or NO_PROXY",
         )
+    if not _has_host(named):
+        raise Invalid("the proxy of the environment is not an address", hint="http://HOST:PORT, or NO_PROXY")
     return Secret(named)
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port or 1) > 0 and url.isascii() and not any(c <= " " for c in url)
+    except ValueError:
+        return False
 
 
 def _first(environ: Mapping[str, str], name: str) -> str:

@@ -12,7 +12,7 @@ from backends.argocd.calls import Caller, app_path, app_query, node_query
 from backends.argocd.connection import Call, segment
 from backends.argocd.decoding import application
 from backends.argocd.listing import ApplicationListing
-from backends.argocd.projection import Version, list_fields, parse_version
+from backends.argocd.projection import Version, list_fields, list_query, parse_version
 from backends.argocd.types import (
     Application,
     Cluster,
@@ -85,8 +85,8 @@ class Reading(Caller):
         The last batch is followed by an error when the answer was cut off, so nothing seen before it is a complete list.
         """
         fields = "" if full else list_fields(await self._known_version())
-        query = (("selector", selector), ("name", name), ("fields", fields), *(("projects", each) for each in projects))
-        call = Call(operation="list applications", path="/api/v1/applications", query=tuple(pair for pair in query if pair[1]))
+        query = list_query(fields, selector=selector, projects=projects, name=name)
+        call = Call(operation="list applications", path="/api/v1/applications", query=query)
         listing = ApplicationListing(partial=not full)
         try:
             async with self.connection.open(call) as chunks:

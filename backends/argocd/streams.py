@@ -56,11 +56,6 @@ class Streams(Caller):
         rows: bool = False,
         read: float | None = None,
     ) -> AsyncGenerator[WatchEvent | None, None]:
-        """Args beside the protocol's:
-
-        rows: with `projected`, ask only for what a row shows; its Applications are `partial`.
-        read: seconds of silence after which `TimedOut` is raised; None: wait for ever.
-        """
         fields = watch_fields(rows=rows) if projected else ""
         query = tuple(pair for pair in (("selector", selector), ("name", name), ("fields", fields)) if pair[1])
         call = Call(operation="watch applications", target=name, path="/api/v1/stream/applications", query=query, stream=True, read=read)

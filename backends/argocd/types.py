@@ -12,34 +12,10 @@ from typing import Any
 
 import msgspec
 
+from backends.argocd.value import Metadata as Metadata  # noqa: PLC0414 - also to be had from here
+from backends.argocd.value import OwnerReference as OwnerReference  # noqa: PLC0414
+from backends.argocd.value import Value as Value  # noqa: PLC0414
 from backends.domain.ids import AppKey
-
-
-class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
-    """Base of everything Argo CD sends: unknown keys are ignored, null means absent (`decoding` sees to that).
-
-    Values never hold a cycle, so the garbage collector need not know them: decoding 10,000 Applications takes half the time.
-    """
-
-
-class Metadata(Value, frozen=True):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    finalizers: tuple[str, ...] | None = None
-    owner_references: tuple[OwnerReference, ...] | None = None
-
-
-class OwnerReference(Value, frozen=True):
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
 
 
 class SyncStatus(Value, frozen=True):
@@ -169,7 +145,7 @@ class Application(Value, frozen=True):
     """One Application. `operation` is what is requested and not yet begun; `status.operation_state` what runs or ran last."""
 
     metadata: Metadata = Metadata()
-    spec: dict[str, Any] = {}
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
     operation: Operation | None = None
     status: Status = Status()
     partial: bool = msgspec.field(name="tiphys.dev/partial", default=False)
@@ -229,8 +205,13 @@ class EventObject(Value, frozen=True):
     field_path: str = ""
 
 
+class EventSeries(Value, frozen=True):
+    count: int = 0
+    last_observed_time: datetime | None = None
+
+
 class Event(Value, frozen=True):
-    """A Kubernetes event; `count` grows while it repeats."""
+    """A Kubernetes event; `count` grows while it repeats, or `series` does (the scheduler's events have no count at all)."""
 
     metadata: Metadata = Metadata()
     involved_object: EventObject = EventObject()
@@ -241,10 +222,18 @@ class Event(Value, frozen=True):
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
     event_time: datetime | None = None
+    series: EventSeries | None = None
 
     @property
     def at(self) -> datetime | None:
-        return self.last_timestamp or self.event_time or self.first_timestamp or self.metadata.creation_timestamp
+        """When it was seen last."""
+        repeated = self.series.last_observed_time if self.series else None
+        return repeated or self.last_timestamp or self.event_time or self.first_timestamp or self.metadata.creation_timestamp
+
+    @property
+    def times(self) -> int:
+        """How often it was seen."""
+        return max(self.count, self.series.count if self.series else 0, 1)
 
 
 class LogLine(Value, frozen=True):
@@ -316,7 +305,7 @@ class Cluster(Value, frozen=True):
 
 class Project(Value, frozen=True):
     metadata: Metadata = Metadata()
-    spec: dict[str, Any] = {}
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class UserInfo(Value, frozen=True):

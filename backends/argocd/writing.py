@@ -64,7 +64,20 @@ class Writing(Caller):
 
     async def delete_project(self, name: str) -> None:
         """Refused while Applications still belong to it."""
-        await self.connection.request(Call(operation="delete project", target=name, method="DELETE", path=f"/api/v1/projects/{segment(name)}"))
+        await self.connection.request(
+            Call(operation="delete project", target=name, method="DELETE", path=f"/api/v1/projects/{segment(name)}")
+        )
+
+    async def create_cluster(self, cluster: dict[str, Any], *, upsert: bool = True) -> None:
+        call = Call(
+            operation="register cluster",
+            target=str(cluster.get("name", "")),
+            method="POST",
+            path="/api/v1/clusters",
+            query=(("upsert", _flag(upsert)),),
+            body=cluster,
+        )
+        await self.connection.request(call)
 
     async def create_application(self, application: dict[str, Any], *, upsert: bool = True, validate: bool = True) -> Application:
         call = Call(

@@ -105,6 +105,16 @@ def read(app: Application, wanted: Wanted, contains: ContainsCommit, previous: R
     )
 
 
+def revision_of(app: Application) -> str:
+    """What an Application compared last, where no `ref` source is known: its commit, or what Argo CD says instead."""
+    return operation.pick(app.status.sync.revision, app.status.sync.revisions, None)
+
+
+def spec_applied(known: Facts, wanted: Wanted) -> bool:
+    """Whether the live spec is one of those that the repository says."""
+    return specs.matches(wanted.specs, known.app.spec)
+
+
 def _given_up(
     app: Application, wanted: Wanted, contains: ContainsCommit, running: Operation | None, ours: bool | None
 ) -> tuple[bool, bool]:

@@ -35,7 +35,7 @@ def remark(reason: str, stage: Stage, flags: frozenset[Flag], wanted: Wanted, kn
     if Flag.UNPROVEN in flags and known:
         files = ", ".join(_uncovered(wanted, known)[:3])
         parts.append(f"manifest-generate-paths does not name {files}: what runs may be of before; a hard refresh tells")
-    if Flag.NOTHING_TO_DO in flags and stage is Stage.LIVE:
+    elif Flag.NOTHING_TO_DO in flags and stage is Stage.LIVE:
         parts.append("the commit changes nothing that runs")
     return "; ".join(parts)
 

@@ -6,8 +6,8 @@ a changed file that none of them covers leaves yesterday's manifests in place, S
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,15 +41,8 @@ def _covers(path: str, file: str) -> bool:
 
 
 def _glob(pattern: str, file: str) -> bool:
-    """Go's `filepath.Match` for what people write: `*` and `?` stay within one folder; a broken pattern matches nothing."""
+    """Go's `filepath.Match`: `*` and `?` stay within one folder. Folder by folder, so that no pattern costs more than its length."""
     if not any(c in pattern for c in "*?["):
         return False
-    parts = re.split(r"(\*|\?|\[[^]/]*\])", pattern)
-    known = {"*": "[^/]*", "?": "[^/]"}
-    try:
-        return (
-            re.fullmatch("".join(known.get(p, p if p.startswith("[") and p.endswith("]") else re.escape(p)) for p in parts), file)
-            is not None
-        )
-    except re.error:
-        return False
+    folders, parts = pattern.replace("[^", "[!").split("/"), file.split("/")
+    return len(folders) == len(parts) and all(fnmatch.fnmatchcase(part, one) for part, one in zip(parts, folders, strict=True))

@@ -17,8 +17,8 @@ import msgspec
 from backends.argocd.types import Application, Node, ResourceTree
 from backends.text import clean
 
-UNSCHEDULED_AFTER = timedelta(seconds=10)
-"""A pod without a node for this long is worth a look at its events."""
+PATIENCE = timedelta(seconds=10)
+"""A pod without a node, or running and not ready, for this long is worth a look."""
 CRASHES = 2
 """Restarts (of one pod) or failed pods (of one release) from which on it is no accident."""
 
@@ -42,7 +42,16 @@ class Kind(enum.StrEnum):
     CONFIG = "config"
     FAILED = "failed"
     UNSCHEDULED = "unscheduled"
+    UNREADY = "unready"
+    """It runs and is not ready: perhaps it only takes its time."""
     JOB = "job"
+
+    @property
+    def alarming(self) -> bool:
+        return self not in (Kind.UNSCHEDULED, Kind.UNREADY)
+
+
+_WORDS = {Kind.UNSCHEDULED: "waits for a node", Kind.UNREADY: "runs and is not ready"}
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,14 +198,14 @@ def _trouble(pod: Node, now: datetime) -> Trouble | None:
     message = pod.health.message if pod.health else ""
     restarts = pod.about("Restart Count")
     count = int(restarts) if restarts.isdecimal() and len(restarts) < 9 else 0
-    kind = _kind_by(pod) or (Kind.UNSCHEDULED if _unplaced(pod, now) else None)
+    kind = _kind_by(pod) or _slow(pod, now)
     if kind is None:
         return None
     container, code = _CONTAINER.search(message), _EXIT.search(message)
     return Trouble(
         kind=kind,
         name=clean(pod.name, limit=120),
-        reason=clean(_reason(pod) or "not ready", limit=80) if kind is not Kind.UNSCHEDULED else "waits for a node",
+        reason=_WORDS.get(kind) or clean(_reason(pod) or "not ready", limit=80),
         container=clean(container[1], limit=80) if container and container[1] not in ("failed", "restarting") else "",
         exit_code=int(code[1]) if code and len(code[1]) < 6 else None,
         restarts=count,
@@ -209,9 +218,13 @@ def _reason(pod: Node) -> str:
     return pod.about("Status Reason").removeprefix("Init:")
 
 
-def _unplaced(pod: Node, now: datetime) -> bool:
-    waiting = _reason(pod) in ("Pending", "SchedulingGated") and not pod.about("Node")
-    return waiting and pod.created_at is not None and now - pod.created_at >= UNSCHEDULED_AFTER
+def _slow(pod: Node, now: datetime) -> Kind | None:
+    if pod.created_at is None or now - pod.created_at < PATIENCE:
+        return None
+    if _reason(pod) in ("Pending", "SchedulingGated") and not pod.about("Node"):
+        return Kind.UNSCHEDULED
+    ready, _, total = pod.about("Containers").partition("/")
+    return Kind.UNREADY if _reason(pod) == "Running" and ready != total else None
 
 
 def _kind_by(pod: Node) -> Kind | None:

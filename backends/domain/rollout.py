@@ -10,7 +10,7 @@ what an earlier operation was for, and a self-heal of a release that was running
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -23,10 +23,12 @@ from backends.domain.settling import settle
 from backends.domain.stage import ContainsCommit, FeedState, Flag, Rollout, Seen, Stage, Wanted
 from backends.text import clean
 
-__all__ = ["ContainsCommit", "FeedState", "Flag", "Rollout", "Seen", "Stage", "Wanted", "derive", "look", "settle"]
+__all__ = ["ContainsCommit", "FeedState", "Flag", "Rollout", "Seen", "Stage", "Wanted", "derive", "look", "pushed", "settle"]
 
 LIMIT = 400
 """Characters of a reason line."""
+COMPARISON_PENDING = timedelta(minutes=1)
+"""After so long without a comparison nobody waits for one any more: what is OutOfSync has drifted."""
 
 
 def derive(wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetime, previous: Rollout | None = None) -> Rollout:
@@ -47,6 +49,11 @@ def derive(wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetim
 def look(previous: Rollout | None, wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetime) -> Rollout:
     """One look as it is shown: `derive` with what is shown now, then `settle`."""
     return settle(previous, derive(wanted, seen, contains=contains, now=now, previous=previous), now=now)
+
+
+def pushed(wanted: Wanted) -> Rollout:
+    """What a follower shows before its first look, so that Committed always appears and nothing else shows before it has lasted."""
+    return Rollout(stage=Stage.COMMITTED, since=wanted.committed_at, reason="pushed")
 
 
 def _first_row(wanted: Wanted, seen: Seen, known: Facts | None, contains: ContainsCommit, now: datetime) -> Rollout:
@@ -108,7 +115,7 @@ def _application(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         if conditions.transient(error.message) and not _again(known, error, wanted):
             return Rollout(stage=Stage.COMMITTED, since=reconciled, reason=f"Argo CD could not compare and will try again: {said}")
         return Rollout(stage=Stage.SYNC_FAILED, since=error.last_transition_time or reconciled, reason=said)
-    unfetched = known.revision if known.holds is None else known.operation.revision if known.operation and known.ours is None else ""
+    unfetched = known.revision if known.holds is None else known.active.revision if known.active and known.ours is None else ""
     if unfetched:
         return Rollout(stage=Stage.UNKNOWN, undecided=True, revision=unfetched, reason=f"fetching {unfetched[:7]}")
     if not known.holds:
@@ -133,7 +140,7 @@ def _application(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         return Rollout(stage=Stage.SYNCING, since=known.active.started_at, reason=reason, progress=step, flags=flags)
     if known.ended and known.ended.failed and known.ours:
         said = operation.failure(known.ended)
-        reason = conditions.sentence(known.ended.message).rstrip(".")
+        reason = conditions.sentence(known.ended.message)
         return Rollout(stage=Stage.SYNC_FAILED, since=known.ended.finished_at, reason=f"{reason}: {said}" if said else reason)
     if known.sync == "OutOfSync":
         return _out_of_sync(wanted, seen, known, now)
@@ -159,7 +166,7 @@ def _out_of_sync(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
     error = conditions.sync_error(app)
     if error and known.gave_up:
         return Rollout(stage=Stage.SYNC_FAILED, since=error.last_transition_time, reason=conditions.sentence(error.message))
-    if known.applied and known.ours and ended and ended.finished_at and reconciled and reconciled < ended.finished_at:
+    if known.applied and known.ours and ended and _before_its_end(reconciled, ended.finished_at, now):
         return Rollout(stage=Stage.SYNCING, since=ended.started_at, reason="applied; the comparison after it is pending")
     blocking = windows.closed(seen.windows)
     if blocking and not known.active:
@@ -170,7 +177,8 @@ def _out_of_sync(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         if known.automation.enabled:
             return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for automated sync")
         return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for Sync", flags=frozenset((Flag.NEEDS_YOU,)))
-    return Rollout(stage=Stage.DRIFTED, since=reconciled, reason=_drift(known))
+    changed = max((at for at in (reconciled, app.status.health.last_transition_time) if at), default=None)
+    return Rollout(stage=Stage.DRIFTED, since=changed, reason=_drift(known))
 
 
 def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
@@ -179,7 +187,8 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
     began = health.last_transition_time
     reached = max((at for at in (began, finished, wanted.committed_at) if at), default=None)
     ready = str(pods.readiness(seen.tree))
-    found = pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
+    healthy = health.status == "Healthy"
+    found = () if healthy else pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
     unplaced = next((clean(e.message, limit=300) for e in seen.scheduling if e.reason == "FailedScheduling"), "")
     said = pods.waits(seen.tree) or clean(health.message, limit=200).replace("Caused by ", "waits for ")
     if health.status == "Degraded":
@@ -192,21 +201,29 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
         return Rollout(stage=Stage.DEGRADED, since=bad[0].at or began, reason=f"{bad[0].sentence()}{more}", progress=ready)
     if health.status in ("Missing", "Suspended"):
         return Rollout(stage=Stage(health.status), since=began, reason=said or _resources(known.app, health.status))
-    if health.status == "Healthy":
+    if healthy:
         return Rollout(stage=Stage.LIVE, since=reached, progress=ready)
-    crashing = any(one.kind is not pods.Kind.UNSCHEDULED for one in found)
+    crashing = any(one.kind.alarming for one in found)
     flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing else frozenset[Flag]()
     reason = unplaced or (found[0].sentence() if found else said)
     return Rollout(stage=Stage.ROLLED_OUT, since=reached, reason=reason, progress=ready, flags=flags)
 
 
 def _left(app: Application) -> str:
+    refused = next((c for c in app.status.conditions or () if c.type == "DeletionError"), None)
+    if refused:
+        return f"Argo CD cannot delete it: {conditions.sentence(refused.message)}"
     names = [f"{r.kind}/{r.name}" for r in app.status.resources or () if not r.hook]
     left = (
         f"{len(names)} resources are left: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else "its resources are going"
     )
     finalizers = ", ".join(app.metadata.finalizers or ())
     return f"{left}; finalizer {finalizers}" if finalizers else left
+
+
+def _before_its_end(reconciled: datetime | None, finished: datetime | None, now: datetime) -> bool:
+    """Whether this was compared before the operation ended: the comparison after it follows in 0.1 s, on a busy controller later."""
+    return reconciled is not None and finished is not None and reconciled < finished and now - finished < COMPARISON_PENDING
 
 
 def _paused(wanted: Wanted) -> str:

@@ -74,17 +74,23 @@ def _at_once(shown: Stage, derived: Stage) -> bool:
 def _shown(previous: Rollout | None, derived: Rollout, now: datetime) -> Rollout:
     """The look itself, without the flags that have not lasted yet."""
     held = tuple(_waiting(previous, derived, now))
-    kept = frozenset(flag for flag, first in held if now - first < LASTS)
-    return msgspec.structs.replace(derived, flags=derived.flags - kept, pending=None, held=held)
+    return msgspec.structs.replace(derived, flags=(derived.flags - _SLOW_FLAGS) | _lasting(held, now), pending=None, held=held)
 
 
 def _held(previous: Rollout, derived: Rollout, pending: tuple[Rollout, datetime] | None, now: datetime) -> Rollout:
-    """What was shown, with the facts of the row that hold whatever the stage."""
-    facts = previous.flags if derived.undecided else (previous.flags - _FACTS) | (derived.flags & _FACTS)
-    return msgspec.structs.replace(previous, flags=facts, pending=pending, held=tuple(_waiting(previous, derived, now)))
+    """What was shown, with those flags of the look that hold whatever the stage."""
+    if derived.undecided:
+        return msgspec.structs.replace(previous, pending=pending)
+    held = tuple(_waiting(previous, derived, now))
+    flags = (previous.flags - _FACTS - _SLOW_FLAGS) | (derived.flags & _FACTS) | _lasting(held, now)
+    return msgspec.structs.replace(previous, flags=flags, pending=pending, held=held)
 
 
 def _waiting(previous: Rollout | None, derived: Rollout, now: datetime) -> Iterator[tuple[Flag, datetime]]:
     known = dict(previous.held) if previous else {}
     for flag in sorted(derived.flags & _SLOW_FLAGS):
         yield flag, known.get(flag, now)
+
+
+def _lasting(held: tuple[tuple[Flag, datetime], ...], now: datetime) -> frozenset[Flag]:
+    return frozenset(flag for flag, first in held if now - first >= LASTS)

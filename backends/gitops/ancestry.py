@@ -7,6 +7,7 @@ the branch compares two numbers. Everything else (a revision of another branch, 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from backends.domain.ids import Sha, is_sha
 from backends.gitops.git import Git
@@ -26,24 +27,24 @@ class Ancestry:
         """Commits beside the line → number of the merge that brought them in."""
         self._pairs: dict[tuple[str, Sha], bool] = {}
 
-    def contains(self, revision: str, commit: Sha, tip: Sha | None) -> bool | None:
+    def contains(self, revision: str, commit: Sha, head: Callable[[], Sha | None]) -> bool | None:
         """Does `revision`'s history hold `commit`? None: the revision is not here (yet), or is no commit id.
 
-        `tip` is the branch's newest fetched commit. Raises `GitError` when git fails.
+        `head` gives the branch's newest fetched commit; it is called only for a revision that is not known yet.
+        Raises `GitError` when git fails.
         """
         if not revision:
             return False
         if not is_sha(revision):
             return None
         with self._lock:
-            if tip is not None and tip != self._tip:
-                self._move(tip)
             at = self._line.get(bytes.fromhex(revision))
-            if at is not None:
+            if at is None and (tip := head()) is not None and tip != self._tip:
+                self._move(tip)
+                at = self._line.get(bytes.fromhex(revision))
+            if at is not None:  # all that a known commit holds is known, too
                 key = bytes.fromhex(commit)
-                since = self._line.get(key)
-                if since is None:
-                    since = self._merged.get(key)
+                since = self._line.get(key, self._merged.get(key))
                 return since is not None and since <= at
             known = self._pairs.get((revision, commit))
             if known is None:

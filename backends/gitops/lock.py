@@ -13,6 +13,8 @@ from pathlib import Path
 from backends.engine import Cancel
 from backends.errors import TimedOut
 from backends.gitops.progress import OnProgress, Progress
+from backends.gitops.remote_errors import explain
+from backends.paths import private_dir
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.005, 0.05
 
@@ -30,7 +32,7 @@ class TurnLock:
     def turn(self, *, timeout: float | None = None, progress: OnProgress | None = None, cancel: Cancel | None = None) -> Iterator[None]:
         """Wait for our turn and hold it while inside.
 
-        Raises `TimedOut` after `timeout` seconds, `Cancelled`, `OSError` when the file cannot be made.
+        Raises `TimedOut` after `timeout` seconds, `Cancelled`, `GitFailed` when the file cannot be made.
         """
         self._wait(timeout, progress, cancel)
         try:
@@ -69,7 +71,11 @@ class TurnLock:
             raise
 
     def _take(self) -> bool:
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            private_dir(self._path.parent)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise explain("wait", str(self._path), f"cannot make it: {error.strerror}") from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

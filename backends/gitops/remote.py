@@ -6,7 +6,7 @@ One `Remote` is one address with its credentials. Where the objects go, and when
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backends.engine import Cancel
@@ -49,6 +49,7 @@ class Remote:
         timeout: float | None = None,
         progress: OnProgress | None = None,
         cancel: Cancel | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> tuple[str, str]:
         """Run git against the remote; gives stdout and stderr.
 
@@ -61,13 +62,13 @@ class Remote:
             if step is not None and progress is not None:
                 progress(step)
 
-        def go(extra: dict[str, str]) -> tuple[int, bytes, bytes]:
+        def go(shim: Mapping[str, str]) -> tuple[int, bytes, bytes]:
             done = self._git.try_run(
                 *arguments,
                 operation=operation,
                 target=self.address.url,
                 settings=self._settings(operation),
-                extra=extra,
+                extra={**shim, **(extra or {})},
                 protocols="file" if self.address.scheme == "file" else _NETWORK,
                 timeout=timeout,
                 stall=self._stall,
@@ -85,6 +86,19 @@ class Remote:
         if code:
             raise self._explain(operation, err + b"\n" + out, answers.unanswered)
         return out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+    def branches(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> tuple[str, ...]:
+        """The branches of the remote, sorted; () when it is empty.
+
+        Raises `GitError`; among them that what answers is no Git server: git takes a web page without a line end for an empty repository.
+        """
+        out, err = self.run(
+            "fetch", "ls-remote", "--heads", "--", self.address.url, timeout=timeout, cancel=cancel, extra={"GIT_TRACE_PACKET": "2"}
+        )
+        found = tuple(sorted(row.partition("\trefs/heads/")[2] for row in out.splitlines() if "\trefs/heads/" in row))
+        if not found and "packet:" not in err:
+            raise explain("fetch", self.address.url, "fatal: not valid: is this a git repository?")
+        return found
 
     def answering(self) -> Answers:
         """Answers for something of the user's own that may ask (a signing key's passphrase)."""

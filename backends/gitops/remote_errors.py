@@ -46,7 +46,7 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         Trouble.NON_FAST_FORWARD,
         (r"\[rejected\].*\((?:non-fast-forward|needs force)\)", "denying non-fast-forward", r"rejected\].*non-fast-forward"),
     ),
-    # who the other side is, and who we are to it
+    # who the other side is, and who we are to it; hosts that hide a repository speak of permission, too
     (Trouble.HOST_KEY_CHANGED, ("REMOTE HOST IDENTIFICATION HAS CHANGED", "host key for .* has changed")),
     (Trouble.HOST_KEY_UNKNOWN, ("Host key verification failed", "No .* host key is known", "authenticity of host")),
     (Trouble.PROXY, ("proxy CONNECT", "from proxy", "CONNECT tunnel failed", "resolve proxy", "SOCKS[45]?.*(?:refused|fail|complete)")),
@@ -63,6 +63,19 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         ),
     ),
     (Trouble.NO_CREDENTIALS, ("could not read (?:Username|Password)", "unable to read askpass response", "terminal prompts disabled")),
+    (Trouble.DUBIOUS_OWNERSHIP, ("dubious ownership",)),
+    (Trouble.UNSAFE_URL, ("transport '.*' not allowed", "strange (?:hostname|pathname)", "not supported or disabled in libcurl")),
+    (
+        Trouble.NOT_A_REPOSITORY,
+        (
+            "repository .* not found",
+            "Repository not found",
+            "returned error: 404",
+            "does not appear to be a git repository",
+            "not a git repository",
+            "project you were looking for could not be found",
+        ),
+    ),
     (
         Trouble.FORBIDDEN,
         (
@@ -74,20 +87,6 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
             "service not enabled",
             "You don't have permission",
             "not authorized to",
-        ),
-    ),
-    # whether it is a repository at all
-    (Trouble.DUBIOUS_OWNERSHIP, ("dubious ownership",)),
-    (Trouble.UNSAFE_URL, ("transport '.*' not allowed", "strange (?:hostname|pathname)")),
-    (
-        Trouble.NOT_A_REPOSITORY,
-        (
-            "repository .* not found",
-            "Repository not found",
-            "returned error: 404",
-            "does not appear to be a git repository",
-            "not a git repository",
-            "project you were looking for could not be found",
         ),
     ),
     (Trouble.BRANCH_MISSING, ("couldn't find remote ref", "remote ref does not exist")),
@@ -225,7 +224,7 @@ _WORDS: dict[Trouble, tuple[type[GitError], str, str]] = {
         "a private CA goes into http.<url>.sslCAInfo of your Git configuration",
     ),
     Trouble.TIMED_OUT: (GitTimedOut, "the remote did not answer in time", _AGAIN),
-    Trouble.CONNECTION_REFUSED: (GitUnavailable, "nothing listens there", "check host and port"),
+    Trouble.CONNECTION_REFUSED: (GitUnavailable, "nothing listens there: {}", "check host and port, and the proxy if there is one"),
     Trouble.UNREACHABLE: (GitUnavailable, "the host cannot be reached", _NETWORK),
     Trouble.RATE_LIMITED: (GitUnavailable, "the remote asks us to slow down", _AGAIN),
     Trouble.SERVER_ERROR: (GitUnavailable, "the remote's server failed: {}", _AGAIN),
@@ -244,7 +243,7 @@ _OURS = frozenset((Trouble.CACHE_LOCKED, Trouble.DISK_FULL, Trouble.CACHE_NOT_WR
 """Kinds that only a line of our own git can tell of; the same words behind "remote:" are about the other side's disk."""
 _PHASES = "Enumerating|Counting|Compressing|Writing|Receiving|Resolving|Delta|Unpacking|Total"
 _NOISE = re.compile(rf"hint: |To |Done$|Everything up-to-date|(?:remote: )?(?:{_PHASES})\b")
-_PREFIX = re.compile(r"(?:fatal|error|warning|remote): ", re.IGNORECASE)
+_PREFIX = re.compile(r"(?:(?:fatal|error|warning|remote|unable to access '[^']*'): )+", re.IGNORECASE)
 
 
 def explain(operation: str, target: str, text: str | bytes) -> GitError:
@@ -279,4 +278,4 @@ def _error(kind: Trouble, line: str, says: tuple[str, ...], operation: str, targ
 
 
 def _short(line: str) -> str:
-    return clean(_PREFIX.sub("", line.strip()), limit=300)
+    return clean(_PREFIX.sub("", line.strip(), count=1), limit=300)

@@ -22,7 +22,7 @@ from backends.gitops.address import Address, Credentials, parse_address, parse_b
 from backends.gitops.ancestry import Ancestry
 from backends.gitops.askpass import Ask, AskHostKey, serving
 from backends.gitops.git import Git
-from backends.gitops.identity import Identity, read_identity
+from backends.gitops.identity import Identity, commit_tree, read_identity
 from backends.gitops.listing import Listings, build
 from backends.gitops.lock import TurnLock
 from backends.gitops.log import Commit, read_log
@@ -32,9 +32,10 @@ from backends.gitops.progress import OnProgress
 from backends.gitops.remote import STALL_SECONDS, Remote
 from backends.gitops.tree import Entry, Tree, blob_id
 from backends.gitops.trouble import BranchMissing, GitError, GitFailed, Trouble
-from backends.text import clean_lines
+from backends.text import clean
 
-SIGNING_SECONDS = 60.0
+MANY = 2_000
+"""Commit ids that fit a command line (41 bytes each) on every system."""
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ class Repo:
     """One branch of one remote repository. Made by `open`; thread-safe; a context manager that ends its child process."""
 
     def __init__(
-        self, address: Address, branch: str, folder: Path, remote: Callable[[Git], Remote], identity: Identity | None, readonly: bool
+        self, address: Address, branch: str, folder: Path, *, remote: Callable[[Git], Remote], identity: Identity | None, readonly: bool
     ) -> None:
         self.url, self.branch, self.folder, self.readonly = address.url, branch, folder, readonly
         self.notices: tuple[Notice, ...] = ()
@@ -110,7 +111,7 @@ class Repo:
         def remote(git: Git) -> Remote:
             return Remote(git, address, scratch=cache_dir, credentials=given, ask_host_key=ask_host_key, stall=stall)
 
-        repo = cls(address, branch, folder, remote, identity, readonly)
+        repo = cls(address, branch, folder, remote=remote, identity=identity, readonly=readonly)
         if address.scheme == "http" and given is not None:
             text = f"the password for {address.host} goes over plain http: whoever listens on the way can read it"
             repo.notices = (Notice("password over http", text),)
@@ -140,6 +141,7 @@ class Repo:
         Raises `GitError`, `Cancelled`, `TimedOut`.
         """
         with self.lock(timeout=timeout, progress=progress, cancel=cancel):
+            clone.prepare(self.folder, self._address)  # the cache may have been deleted meanwhile
             before = self.head()
             try:
                 self.fetched = self._fetch(before, timeout, progress, cancel)
@@ -166,17 +168,13 @@ class Repo:
         except GitError as error:
             if error.kind is not Trouble.BRANCH_MISSING:
                 raise
-            branches = self._remote_branches(timeout, cancel)
+            branches = self._remote.branches(timeout=timeout, cancel=cancel)
             if self.branch in branches:
                 raise
             if before is not None:
                 self._git.run("update-ref", "-d", self._ref)
             return Fetched(None, before, before is not None, branches)
         return Fetched(self.head(), before, "(forced update)" in said)
-
-    def _remote_branches(self, timeout: float | None, cancel: Cancel | None) -> tuple[str, ...]:
-        out, _ = self._remote.run("fetch", "ls-remote", "--heads", "--", self.url, timeout=timeout, cancel=cancel)
-        return tuple(sorted(row.partition("\trefs/heads/")[2] for row in out.splitlines() if "\trefs/heads/" in row))
 
     def remote_head(self, *, cancel: Cancel | None = None, timeout: float | None = None) -> Sha | None:
         """The branch's head at the remote, without fetching it (a look each 30 s costs little). Raises `GitError`, `Cancelled`."""
@@ -192,7 +190,7 @@ class Repo:
         branches = self.fetched.branches if self.fetched else ()
         kind = Trouble.BRANCH_MISSING if branches else Trouble.EMPTY_REMOTE
         text = f"there is no branch {self.branch} at the remote" if branches else "the remote is empty"
-        hint = f"it has {', '.join(clean_lines(chr(10).join(branches[:8])))}" if branches else "tiphys init writes the first commit"
+        hint = f"it has {clean(', '.join(branches[:8]))}" if branches else "tiphys init writes the first commit"
         raise BranchMissing(text, branches=branches, kind=kind, target=self.url, hint=hint)
 
     def push(self, sha: Sha, *, progress: OnProgress | None = None, cancel: Cancel | None = None, timeout: float | None = None) -> None:
@@ -236,9 +234,24 @@ class Repo:
         """The bytes of many blobs by object id, asked for in one go and kept in memory. Raises `GitFailed`."""
         return self._objects.blobs(oids, done=done)
 
+    def read_at(self, commit: Sha, path: str) -> bytes | None:
+        """A file's bytes at any commit, without listing it; None when there is no such file. For many files of one commit take `tree`."""
+        if "\n" in path:
+            return self.tree(commit).read(path)  # a name on a line of its own cannot hold one
+        stored = self._objects.read(f"{commit}:{path}")
+        return stored.data if stored is not None and stored.kind == "blob" else None
+
+    def cache_file(self, name: str) -> Path:
+        """Where something derived from this branch may be kept; it goes when the clone goes."""
+        return self.folder / f"tiphys-{name}-{self._ref.rpartition('/')[2]}"
+
+    def descends(self, commit: Sha, ancestor: Sha) -> bool:
+        """Whether `commit`'s history holds `ancestor`, by one call of git; `contains` is for many questions."""
+        return self._git.try_run("merge-base", "--is-ancestor", ancestor, commit).code == 0
+
     def contains(self, revision: str, commit: Sha) -> bool | None:
         """Does `revision`'s history hold `commit`? None: `revision` has not been fetched. Thousands of answers a second."""
-        return self._ancestry.contains(revision, commit, self.head())
+        return self._ancestry.contains(revision, commit, self.head)
 
     def log(
         self,
@@ -248,6 +261,7 @@ class Repo:
         paths: Sequence[str] = (),
         names: bool = False,
         limit: int | None = None,
+        every_merge: bool = False,
     ) -> Iterator[Commit]:
         """Commits, newest first, children before parents.
 
@@ -255,19 +269,27 @@ class Repo:
             until: the newest (default: `head()`); `since`: commits that this one holds are left out.
             paths: only commits that changed something below these.
             names: fill `Commit.paths`.
+            every_merge: with `paths`, walk also what a merge did not take over.
         """
         until = until or self.head()
         if until is None:
             return iter(())
-        arguments = ["--topo-order", *([f"--max-count={limit}"] if limit is not None else []), until, *([f"^{since}"] if since else [])]
+        options = [*(["--full-history"] if every_merge else []), *([f"--max-count={limit}"] if limit is not None else [])]
+        arguments = ["--topo-order", *options, until, *([f"^{since}"] if since else [])]
         return read_log(self._git, *arguments, "--", *(f":(literal){path}" for path in paths), names=names)
+
+    def commits(self, shas: Iterable[Sha], *, names: bool = False) -> Iterator[Commit]:
+        """These commits, in no order; thousands take one call of git each `MANY`. Raises `GitError` for one that is not here."""
+        ordered = sorted(set(shas))
+        for start in range(0, len(ordered), MANY):
+            yield from read_log(self._git, "--no-walk=unsorted", *ordered[start : start + MANY], "--", names=names)
 
     def find_change(self, change: ChangeId, *, since: Sha | None = None) -> Sha | None:
         """The commit of the branch (as fetched) that carries a `Tiphys-Change` id; None when none does."""
         head = self.head()
         if head is None:
             return None
-        begun = _minted(change) - timedelta(days=2)  # clocks differ; without `since` the walk must end somewhere
+        begun = minted(change) - timedelta(days=2)  # clocks differ; without `since` the walk must end somewhere
         arguments = [head, f"^{since}"] if since else [f"--since={begun.isoformat()}", head]
         found = read_log(self._git, "--fixed-strings", f"--grep=Tiphys-Change: {change}", *arguments, "--")
         return next((commit.sha for commit in found if any(read.first("Change") == change for read in read_message(commit.message))), None)
@@ -288,30 +310,16 @@ class Repo:
         entries = {path: None if data is None else Entry(tree.mode(path), blob_id(data)) for path, data in tree.changes.items()}
         root, made = build(self._objects, self._tree_id(tree.commit) if tree.commit else None, entries)
         self._objects.write({blob_id(data): ("blob", data) for data in blobs.values()} | made)
-        arguments = ["commit-tree", *(part for parent in parents for part in ("-p", parent))]
-        env = {"GIT_AUTHOR_NAME": who.name, "GIT_AUTHOR_EMAIL": who.email, "GIT_COMMITTER_NAME": who.name, "GIT_COMMITTER_EMAIL": who.email}
         if not who.signing:
-            return Sha(self._git.run(*arguments, root, data=message.encode(), extra=env, operation="commit").decode().strip())
+            return commit_tree(self._git, who, root, message, parents)
         with serving(self._remote.answering(), self.folder.parent) as shim:
-            settings = (f"gpg.format={who.signing}",)
-            done = self._git.try_run(
-                *arguments, f"-S{who.key}", root, data=message.encode(), extra=env | shim, settings=settings, timeout=SIGNING_SECONDS
-            )
-        if done.code:
-            said = [line for line in clean_lines(done.err, limit=300) if line.strip() and "failed to write commit" not in line]
-            raise GitFailed(
-                f"the commit could not be signed: {' / '.join(said[-3:]) or 'the signing program said nothing'}",
-                kind=Trouble.SIGNING_FAILED,
-                operation="commit",
-                hint="unlock the key in its agent (gpg needs GPG_TTY and a running gpg-agent), or `git config commit.gpgsign false`",
-            )
-        return Sha(done.out.decode().strip())
+            return commit_tree(self._git, who, root, message, parents, shim)
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def _minted(change: ChangeId) -> datetime:
+def minted(change: ChangeId) -> datetime:
     """When a change id was made: its first ten characters are milliseconds."""
     milliseconds = 0
     for letter in change[:10]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -22,10 +23,15 @@ import msgspec
 from backends.engine import Cancel
 from backends.errors import Invalid, TimedOut
 from backends.render import contain
+from backends.render.export import ours
+from backends.text import clean
 
 _CHUNK = 1 << 16
+_FATAL = re.compile(rb"^(?:fatal error|panic|runtime): (.+)", re.MULTILINE)
+"""How a Go program ends when it cannot go on; a page of stacks follows."""
+_MEMORY = re.compile(rb"cannot allocate memory|out of memory|malloc failed|MemoryError|stack overflow|exceeds \d+-byte limit")
 _ERRORS_KEPT = 1 << 16
-"""Bytes of stderr that are kept; the rest is read and dropped, so that a program cannot block on it."""
+"""Bytes of stderr that are kept, half from its beginning and half from its end; the rest is read and dropped."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -53,8 +59,8 @@ def environment(private: Path) -> dict[str, str]:
     """
     home = private / "home"
     empty = private / "empty"
-    for folder in (home, empty, private / "tmp"):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in (private, home, empty, private / "tmp"):
+        ours(folder)
     env = {
         "HOME": str(home),
         "PATH": str(empty),
@@ -78,6 +84,17 @@ def environment(private: Path) -> dict[str, str]:
     if "LD_LIBRARY_PATH" in os.environ:
         env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return env
+
+
+def crash(exchange: Exchange, limits: Limits) -> str:
+    """Why a program ended that did not say so itself, as the end of a sentence."""
+    err = exchange.err
+    if _MEMORY.search(err):
+        return f"needs more than {limits.memory >> 20} MiB of memory and was stopped"
+    if fatal := _FATAL.search(err):
+        return f"crashed the program that rendered it: {clean(fatal[1], limit=200)}"
+    lines = err.decode("utf-8", "replace").strip().splitlines()
+    return f"ended the program that rendered it: {clean(lines[-1] if lines else f'status {exchange.code}', limit=300)}"
 
 
 class Child:
@@ -192,7 +209,9 @@ class Child:
             piece = os.read(stream.fileno(), _CHUNK)  # type: ignore[attr-defined]
         except BlockingIOError:
             return True
-        into += piece[: max(0, cap - len(into))] if cap else piece
+        into += piece
+        if cap and len(into) > cap:
+            del into[cap // 2 : len(into) - cap // 2]
         return bool(piece)
 
     def _ended(self, deadline: float) -> int:

@@ -8,6 +8,7 @@ Limits set before `exec` hold for the program's first instruction, which a paren
 `preexec_fn` may deadlock in a process with threads. Not for deciding what is allowed: `child.Limits` does that.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -28,7 +29,8 @@ def limit(memory: int, file: int, cpu: int) -> None:
         hard = resource.getrlimit(which)[1]
         if hard != resource.RLIM_INFINITY and (bound == resource.RLIM_INFINITY or bound > hard):
             bound = hard  # noqa: PLW2901 - a lower bound that somebody set above us stays
-        resource.setrlimit(which, (bound, bound))
+        with contextlib.suppress(ValueError, OSError):  # macOS takes some and refuses others; time and output are watched from outside
+            resource.setrlimit(which, (bound, bound))
 
 
 def leave_the_network() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from backends.engine import Cancel
 from backends.errors import Invalid
+from backends.render.export import check_path
 from backends.render.globs import matches
 from backends.render.manifests import Reader, repeated
 from backends.render.types import Manifest, Rendered, RenderRequest
@@ -32,6 +33,7 @@ def render(request: RenderRequest, *, cancel: Cancel | None = None) -> Rendered:
     found: list[Manifest] = []
     total = 0
     for path in selected(request):
+        check_path(path)
         data = request.files[path]
         if path.endswith(".jsonnet"):
             return Rendered(missing=f"not rendered here: {clean(path)} is Jsonnet", by="plain files")

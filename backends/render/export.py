@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from backends.errors import Invalid
+from backends.errors import Invalid, Unavailable
 from backends.text import clean, is_one_line
 
 MOST_FILES = 10_000
@@ -73,6 +75,8 @@ class Export:
     def __init__(self, private: Path, files: Mapping[str, bytes]) -> None:
         check_files(files)
         self.root = _new_folder(private)
+        self.users = 0
+        self.made = time.monotonic()
         made: set[str] = set()
         for path, data in files.items():
             for folder in folders(path):
@@ -95,33 +99,44 @@ class Export:
 class Exports:
     """The latest exports, kept while they are used and for the next who needs the same: one chart serves many deployments.
 
-    Writing and deleting ten small files costs 3 to 20 ms, as much as rendering them. Safe to use from several threads.
+    Writing and deleting ten small files costs 3 to 20 ms, more than rendering them. Safe to use from several threads.
+
+    Args:
+        kept: how many at most, those in use aside.
+        age: seconds after which one is made anew: systems sweep old files out of their temporary folders, one by one.
     """
 
-    def __init__(self, private: Path, *, kept: int = 8) -> None:
-        self._private, self._kept = private, kept
+    def __init__(self, private: Path, *, kept: int = 8, age: float = 3600.0) -> None:
+        self._private, self._kept, self._age = private, kept, age
         self._lock = threading.Lock()
-        self._of: OrderedDict[bytes, tuple[Export, int]] = OrderedDict()
-        """By content, the one used last at the end, each with how many use it."""
+        self._of: OrderedDict[bytes, Export] = OrderedDict()
+        """By content, the one used last at the end."""
 
     @contextlib.contextmanager
     def of(self, files: Mapping[str, bytes]) -> Iterator[Export]:
         """An export of these files, for the time of the block."""
         key = _digest(files)
         with self._lock:
-            export, users = self._of.pop(key, (None, 0))
-            if export is None:
-                export = Export(self._private, files)
-            self._of[key] = export, users + 1
+            export = self._of.pop(key, None)
+            if export is not None and (time.monotonic() - export.made >= self._age or not export.root.exists()):
+                self._dropped(export)
+                export = None
+            export = self._of[key] = export or Export(self._private, files)
+            export.users += 1
         try:
             yield export
         finally:
             with self._lock:
-                self._of[key] = export, self._of[key][1] - 1
-                unused = [key for key, (_, users) in self._of.items() if not users]
-                old = [self._of.pop(key)[0] for key in unused[: max(0, len(self._of) - self._kept)]]
-            for one in old:
-                one.remove()
+                export.users -= 1
+                if self._of.get(key) is not export:
+                    self._dropped(export)
+                while len(self._of) > self._kept:
+                    self._dropped(self._of.popitem(last=False)[1])
+
+    def _dropped(self, export: Export) -> None:
+        """Forget one; who uses it last removes it."""
+        if not export.users:
+            export.remove()
 
 
 class Beside:
@@ -151,7 +166,19 @@ class Beside:
         return text
 
 
+def ours(folder: Path) -> Path:
+    """A folder that is this user's alone, made where it is not there (any more). Raises `Unavailable` where somebody else made it."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise Unavailable(f"{folder} is not a folder of this user alone", operation="render") from None
+    return folder
+
+
 def _new_folder(private: Path) -> Path:
+    ours(private)
     return Path(tempfile.mkdtemp(prefix="render-", dir=private))  # 0700
 
 

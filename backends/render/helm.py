@@ -14,8 +14,8 @@ from typing import Protocol
 
 from backends.engine import Cancel
 from backends.errors import Invalid
-from backends.render.archives import foreign_schema
-from backends.render.export import Exports
+from backends.render.archives import repacked
+from backends.render.export import Exports, check_files
 from backends.render.helm_process import Answer
 from backends.render.manifests import Reader, repeated
 from backends.render.schemas import without_foreign_schemas
@@ -29,6 +29,7 @@ _KUBE_VERSION = re.compile(r"v?\d{1,4}\.\d{1,4}(\.\d{1,4})?([-+][A-Za-z0-9.+-]{1
 _NAME = re.compile(rb"^name:[ \t]*[\"']?([A-Za-z0-9._-]+)", re.MULTILINE)
 _PLACE = re.compile(r"[^\s()\"']+\.(?:ya?ml|tpl|txt|json)(?::\d+){1,2}")
 _RAISED = re.compile(r"execution error at \(([^)]*)\): ")
+_UNSUITED = "chart requires kubeVersion"
 _UNFIT = "values don't meet the specifications of the schema"
 _STEP = re.compile(r"(?:template: )?\S+:\d+:\d+: executing \"[^\"]*\" at <.*?>: ")
 
@@ -65,13 +66,13 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
     chart_files = {path: data for path, data in request.files.items() if path.startswith(below)}
     if f"{below}Chart.yaml" not in chart_files:
         raise Invalid(f"there is no chart in {clean(folder) or 'the root'}: no Chart.yaml", operation="render")
+    check_files(chart_files)
     value_files = tuple(dict.fromkeys(request.value_files))  # Argo CD reads a file once, where it is named first
     for path in value_files:
         if path not in request.files:
             raise Invalid(f"the values file {clean(path)} is not there", operation="render", target=clean(folder))
-    if said := foreign_schema(chart_files):
-        return Rendered(missing=f"not rendered here: {said}")
-    kept, warnings = without_foreign_schemas(chart_files)
+    kept, unchecked = without_foreign_schemas(chart_files)
+    kept, unchecked_too = repacked(kept)
     with exports.of(kept) as export:
         values = [(path, request.files[path]) for path in value_files]
         answer = helm.template(export.root / folder, values, request, deadline=deadline, cancel=cancel)
@@ -79,11 +80,18 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
     if answer.missing:
         names = clean(", ".join(answer.missing), limit=300)
         return Rendered(missing=f"not rendered here: the chart needs {names}, which its charts/ folder does not hold", by=helm.by(request))
+    if error and _UNSUITED in error and not request.kube_version:
+        # The version that Helm assumes is none of this cluster's: a wrong answer either way.
+        return Rendered(missing=f"not rendered here: {clean(error, limit=300)}", by=helm.by(request))
+    found = _NAME.search(request.files[f"{below}Chart.yaml"])
+    chart = found[1].decode() if found else ""
     if error:
-        found = _NAME.search(request.files[f"{below}Chart.yaml"])
-        raise explained(error, chart=found[1].decode() if found else "", folder=folder)
-    objects = _objects(answer, cancel)
-    return Rendered(manifests=objects, by=helm.by(request), warnings=warnings + repeated(objects))
+        raise explained(error, chart=chart, folder=folder)
+    try:
+        objects = _objects(answer, cancel)
+    except Invalid as wrong:
+        raise Invalid(_placed(wrong.message, chart, folder), operation="render", target=clean(folder)) from None
+    return Rendered(manifests=objects, by=helm.by(request), warnings=unchecked + unchecked_too + repeated(objects))
 
 
 def explained(error: str, *, chart: str, folder: str) -> Invalid:
@@ -91,26 +99,30 @@ def explained(error: str, *, chart: str, folder: str) -> Invalid:
 
     Helm tells of a chain of includes from the outside in; the last place is where it went wrong.
     """
-    if chart:
-        error = re.sub(rf"(?<![\w./-]){re.escape(chart)}/(?=templates/|charts/|crds/|values)", f"{folder}/" if folder else "", error)
+    error = _placed(error, chart, folder)
     lines = [line for line in clean_lines(error, limit=2_000) if line.strip()]
-    last = lines[-1].strip() if lines else "it does not render"
+    last = error.rstrip().rpartition("\n")[2].strip() or "it does not render"  # whole: a chain of includes is one line of 100 KB
     if raised := _RAISED.match(error):  # `required` and `fail`: the rest is the author's sentence
         place, last = raised[1], clean(error[raised.end() :])
     elif lines and lines[0].startswith(_UNFIT):
-        place, last = (
-            "",
-            "values do not fit the chart's schema: " + "; ".join(line.strip("- ") for line in lines[1:] if line.startswith("-")),
-        )
+        unfit = "; ".join(line.strip("- ") for line in lines[1:] if line.startswith("-"))
+        place, last = "", f"values do not fit the chart's schema: {unfit}"
     else:
         for call in ("error calling include: ", "error calling tpl: "):
             last = last.rpartition(call)[2]
-        places = _PLACE.findall("\n".join(lines))
+        places = _PLACE.findall(error)
         place, last = places[-1] if places else "", _STEP.sub("", last)
     sentence = last if not place or place in last else f"{place}: {last}"
     return Invalid(
         clean(sentence, limit=600), operation="render", target=clean(folder), problems=[clean(line, limit=600) for line in lines[:20]]
     )
+
+
+def _placed(text: str, chart: str, folder: str) -> str:
+    """Helm names files by the chart's own name; where they are in the repository says more."""
+    if not chart:
+        return text
+    return re.sub(rf"(?<![\w./-]){re.escape(chart)}/(?=templates/|charts/|crds/)", lambda _: f"{folder}/" if folder else "", text)
 
 
 def _objects(answer: Answer, cancel: Cancel | None) -> tuple[Manifest, ...]:

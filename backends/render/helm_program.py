@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from backends.engine import Cancel
-from backends.errors import TimedOut
-from backends.render.child import Child, Exchange, Limits, environment
+from backends.errors import Invalid, TimedOut
+from backends.render.child import Child, Exchange, Limits, crash, environment
 from backends.render.export import Beside
 from backends.render.helm_process import Answer
 from backends.render.types import RenderRequest
@@ -70,6 +70,8 @@ class HelmProgram:
                 argv += ["--values", str(beside.file(name, data))]
             exchange = self._run([*argv, "--include-crds"], chart, deadline, cancel, request.path)
             error = beside.named(exchange.err.decode("utf-8", "replace"))
+        if exchange.code not in (0, 1):
+            raise Invalid(crash(exchange, self._limits), operation="render", target=request.path)
         if exchange.code == 0:
             return Answer(files={"": exchange.out.decode("utf-8", "replace")})
         if missing := _MISSING.search(error):

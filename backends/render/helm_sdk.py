@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import re
+import signal
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ import msgspec
 from backends.engine import Cancel
 from backends.errors import Invalid, TimedOut, Unavailable
 from backends.render import helm_process
-from backends.render.child import Child, Exchange, Limits, environment
+from backends.render.child import Child, Exchange, Limits, crash, environment
 from backends.render.helm_process import LENGTH, Answer, Ask, Hello, framed
 from backends.render.types import RenderRequest
 from backends.text import clean
@@ -31,6 +32,12 @@ _VERSION = re.compile(r"v?(\d+\.\d+)")
 def installed() -> bool:
     """Whether the Helm SDK is there (the extra `helm`), without loading it."""
     return importlib.util.find_spec("helm_python") is not None
+
+
+class _Leaving(msgspec.Struct):
+    """The one thing about an answer that matters to the process it came from."""
+
+    leaving: bool = False
 
 
 class HelmSdk:
@@ -74,13 +81,12 @@ class HelmSdk:
             namespace=request.namespace or "default",
             most=self._limits.output,
         )
-        with self._process(deadline, cancel, request.path) as child:
-            exchange = child.exchange(framed(ask), complete=_whole, deadline=deadline, cancel=cancel)
-            if exchange.code is not None:
-                raise _died(exchange, request.path, self._limits)
-            answer = msgspec.msgpack.decode(exchange.out[LENGTH:], type=Answer)
-            if answer.leaving:
-                child.kill()
+        exchange = self._asked(framed(ask), deadline, cancel, request.path)
+        if exchange.code == -signal.SIGKILL:  # not by us, who would have raised: it was killed while it waited, or for the machine's sake
+            exchange = self._asked(framed(ask), deadline, cancel, request.path)
+        if exchange.code is not None:
+            raise Invalid(crash(exchange, self._limits), operation="render", target=request.path)
+        answer = msgspec.msgpack.decode(exchange.out[LENGTH:], type=Answer)
         if answer.excess:
             raise Invalid(f"renders to more than {self._limits.output >> 20} MiB and was stopped", operation="render", target=request.path)
         return answer
@@ -106,6 +112,13 @@ class HelmSdk:
             child.close()
         for child in busy:
             child.kill()
+
+    def _asked(self, data: bytes, deadline: float, cancel: Cancel | None, target: str) -> Exchange:
+        with self._process(deadline, cancel, target) as child:
+            exchange = child.exchange(data, complete=_whole, deadline=deadline, cancel=cancel)
+            if exchange.code is None and msgspec.msgpack.decode(exchange.out[LENGTH:], type=_Leaving).leaving:
+                child.kill()
+            return exchange
 
     @contextlib.contextmanager
     def _process(self, deadline: float, cancel: Cancel | None, target: str) -> Iterator[Child]:
@@ -153,7 +166,7 @@ class HelmSdk:
             exchange = child.exchange(complete=_whole, deadline=deadline, cancel=cancel)
             if exchange.code is not None:
                 raise Unavailable(
-                    f"the Helm SDK does not start: {_last_line(exchange.err)}",
+                    f"the Helm SDK does not start: {crash(exchange, self._limits)}",
                     hint="install a helm program, or `pip install --force-reinstall 'tiphys[helm]'`",
                 )
         except BaseException:
@@ -212,17 +225,3 @@ def _text(name: str, data: bytes) -> str:
 def _short(version: str) -> str:
     found = _VERSION.match(version)
     return found[1] if found else clean(version, limit=20)
-
-
-def _last_line(err: bytes) -> str:
-    lines = err.decode("utf-8", "replace").strip().splitlines()
-    return clean(lines[-1] if lines else "it ended at once", limit=300)
-
-
-def _died(exchange: Exchange, target: str, limits: Limits) -> Invalid:
-    err = exchange.err
-    if b"cannot allocate memory" in err or b"out of memory" in err or b"MemoryError" in err:
-        reason = f"needs more than {limits.memory >> 20} MiB of memory to render and was stopped"
-    else:
-        reason = f"ended the process that rendered it: {_last_line(err)}"
-    return Invalid(reason, operation="render", target=target)

@@ -17,7 +17,7 @@ from pathlib import Path
 from backends.engine import Cancel
 from backends.errors import Invalid, TimedOut
 from backends.render.child import Child, Exchange, Limits, environment
-from backends.render.export import Exports
+from backends.render.export import Exports, check_files
 from backends.render.manifests import Reader, repeated
 from backends.render.references import Remote, closure
 from backends.render.types import Rendered, RenderRequest
@@ -49,6 +49,7 @@ class Kustomize:
 
     def render(self, request: RenderRequest, *, deadline: float, cancel: Cancel | None = None) -> Rendered:
         """Build a kustomization. Raises `Invalid`, `TimedOut`, `Cancelled`."""
+        check_files(request.files)
         try:
             files = {path: request.files[path] for path in closure(request.files.get, request.files, request.path)}
         except Remote as remote:

@@ -22,7 +22,7 @@ MOST_NODES = 1_500_000
 """YAML nodes read of one rendering, some 8 s; a chart may render 32 MiB of `[a,a,a,…`."""
 
 _SEPARATOR = re.compile(r"^---(?=[ \t]|$)[ \t]*", re.MULTILINE)
-_SOURCE = re.compile(r"^# Source: (\S+)[ \t]*\n?", re.MULTILINE)
+_SOURCE = re.compile(r"\s*# Source: (\S+)[ \t]*(?:\n|\Z)")
 _MERGE = "<<"
 
 
@@ -54,16 +54,16 @@ class Reader:
         """The objects of a text of one or several documents, in order; those that Argo CD never applies are left out.
 
         Args:
-            source: the file it came from, for errors; a `# Source:` line of Helm's in a document says it better.
+            source: the file it came from, for errors; "" for the output of `helm template`, which names it in each document.
 
         Raises `Invalid` naming the file (and the line where it is known), `Cancelled`.
         """
         return [manifest for document, line in documents(text) for manifest in self._document(document, source, line)]
 
     def _document(self, text: str, source: str, line: int) -> Iterator[Manifest]:
-        if named := _SOURCE.search(text):
-            source, line = named[1], 0
-            text = text[: named.start()] + text[named.end() :]
+        if not source and (named := _SOURCE.match(text)):
+            source, line = clean(named[1], limit=300), 0
+            text = text[named.end() :]
         if self._cancel is not None:
             self._cancel.check()
         head = self._head(text, source, line)
@@ -76,8 +76,8 @@ class Reader:
             yield from self._object(head, text.strip("\n") + "\n", source)
 
     def _object(self, head: Head | None, text: str, source: str) -> Iterator[Manifest]:
-        if head is None or not head.kind or not head.api_version:
-            raise Invalid(f"{source}: an object without {'apiVersion' if head and head.kind else 'kind'}", operation="render")
+        if head is None or not head.kind:  # without apiVersion it is one to Argo CD, until it is applied
+            raise Invalid(f"{source}: an object without kind", operation="render")
         phases = hooks.phases(head.annotations)
         if phases is not None and not (self._helm and hooks.dropped_by_helm(head.annotations)):
             yield Manifest(
@@ -102,7 +102,7 @@ class Reader:
             where = f"{source}, line {number} as rendered" if self._helm else f"{source}:{number}"
             raise Invalid(f"{where}: not YAML: {clean(error.problem, limit=200)}", operation="render") from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise Invalid(f"{source}: not YAML: {clean(str(error), limit=200)}", operation="render") from None
+            raise Invalid(f"{source}: not YAML: {clean(str(error).partition(chr(10))[0], limit=200)}", operation="render") from None
 
     def _scanned(self, events: Iterator[Any], text: str, source: str) -> Head | None:
         import yaml
@@ -169,7 +169,10 @@ def repeated(manifests: Iterable[Manifest]) -> tuple[str, ...]:
         if key in seen and not manifest.name.endswith("-"):
             twice[key] = manifest
         seen.add(key)
-    return tuple(f"{one.kind} {one.name} is rendered more than once; the last one counts" for one in twice.values())
+    return tuple(
+        f"{clean(one.kind, limit=100)} {clean(one.name, limit=260)} is rendered more than once; the last one counts"
+        for one in twice.values()
+    )
 
 
 def _within(keys: list[str | None], depth: int) -> bool:
@@ -234,4 +237,4 @@ def _items(text: str, source: str) -> list[str]:
         nodes: list[Any] = next((value.value for key, value in pairs if key.value == "items"), [])
         return [yaml.serialize(node, Dumper=yaml.CSafeDumper, allow_unicode=True, width=1 << 30) for node in nodes]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Invalid(f"{source}: not YAML: {clean(str(error), limit=200)}", operation="render") from None
+        raise Invalid(f"{source}: not YAML: {clean(str(error).partition(chr(10))[0], limit=200)}", operation="render") from None

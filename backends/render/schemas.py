@@ -17,7 +17,7 @@ from backends.text import clean
 SCHEMA = "values.schema.json"
 
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_DRAFT = re.compile(r"https?://json-schema\.org/(draft-0[4-7]|draft/20\d\d-\d\d)/schema#?\Z")
+_DRAFT = re.compile(r"https?://json-schema\.org/(draft-0[467]/|draft/(2019-09|2020-12)/)?schema#?\Z")
 """The metaschemas that the validator carries with it."""
 
 

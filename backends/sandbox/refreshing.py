@@ -105,7 +105,7 @@ class Refresher:
             await self._clock.tick(0.012)
             current = self._applications.get(name)
             if current is not None and annotation(current, REFRESH) == asked:
-                self._applications.annotate(name, REFRESH, None)
+                self._applications.annotate(name, {REFRESH: None})
             elif current is not None and annotation(current, REFRESH):
                 self._again(name, 0.0)
         self._again(name, self.due_in(name))

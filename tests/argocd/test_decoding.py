@@ -99,7 +99,11 @@ def test_what_is_no_application_is_a_protocol_error(raw: bytes, said: str) -> No
 
 def listed(count: int, **more: Any) -> list[dict[str, Any]]:
     return [
-        {"metadata": {"name": f"app-{number}", "namespace": "argocd", "labels": {"x": '},{"metadata":'}}, "status": {"sync": {"status": "Synced"}}, **more}
+        {
+            "metadata": {"name": f"app-{number}", "namespace": "argocd", "labels": {"x": '},{"metadata":'}},
+            "status": {"sync": {"status": "Synced"}},
+            **more,
+        }
         for number in range(count)
     ]
 
@@ -165,3 +169,11 @@ def test_a_list_that_is_cut_off_is_never_taken_for_a_whole_one(cut: int) -> None
 @pytest.mark.parametrize("data", [b'{"items":null}', b'{"metadata":{},"items":[]}', b"{}"])
 def test_no_items_are_no_applications(data: bytes) -> None:
     assert [] == list(applications(data, partial=True))
+
+
+def test_an_event_of_the_scheduler_has_its_time_and_count_in_a_series() -> None:
+    once = decode(b'{"reason":"FailedScheduling","eventTime":"2026-11-24T12:00:00.123456Z","lastTimestamp":null,"count":null}', Event)
+    often = decode(b'{"eventTime":"2026-11-24T12:00:00Z","series":{"count":4,"lastObservedTime":"2026-11-24T12:05:00.5Z"}}', Event)
+    plain = decode(b'{"firstTimestamp":"2026-11-24T12:00:00Z","lastTimestamp":"2026-11-24T12:07:00Z","count":9}', Event)
+
+    assert [(0, 1), (5, 4), (7, 9)] == [(event.at.minute, event.times) for event in (once, often, plain) if event.at]

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from backends.argocd.http import HttpArgoCD
-from backends.argocd.types import LogLine, WatchEvent
+from backends.argocd.types import WatchEvent
 from backends.domain.ids import AppKey
 from backends.errors import BackendError, Forbidden, NotFound, ProtocolError, TimedOut, Unauthorized, Unavailable
 from tests.argocd.wire import Handler, Request, answering, client, head, raw, serving, stream_head
@@ -33,10 +32,14 @@ async def watched(handler: Handler, **options: Any) -> list[WatchEvent | None]:
 async def broken(handler: Handler, **options: Any) -> tuple[list[str | None], BackendError]:
     """What came before a stream failed, and how it failed."""
     seen: list[WatchEvent | None] = []
+
+    async def read(argocd: HttpArgoCD) -> None:
+        async for each in argocd.watch_applications(**options):
+            seen.append(each)
+
     async with serving(handler) as wire, client(wire.url) as argocd:
         with pytest.raises(BackendError) as caught:
-            async for each in argocd.watch_applications(**options):
-                seen.append(each)
+            await read(argocd)
     return names(seen), caught.value
 
 
@@ -216,11 +219,6 @@ async def test_a_tree_is_watched_by_its_own_path() -> None:
 
 def line(content: str, *, last: bool = False) -> bytes:
     return b"data: " + msgspec.json.encode({"result": {"content": content, "podName": "p", "timeStampStr": "t", "last": last}}) + b" \n\n\n"
-
-
-async def read_logs(argocd: HttpArgoCD, **options: Any) -> AsyncIterator[LogLine]:
-    async for each in argocd.logs(KEY, **options):
-        yield each
 
 
 async def test_logs_end_with_the_container() -> None:

@@ -53,11 +53,17 @@ class ArgoServer:
 
 
 @pytest.fixture(params=[pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])])
-async def argocd_server(request: pytest.FixtureRequest) -> AsyncIterator[ArgoServer]:
+def argocd_place(request: pytest.FixtureRequest) -> Place:
+    """Each server in turn: a fixture `{param}_place` makes it, once a session."""
     place: Place = request.getfixturevalue(f"{request.param}_place")
-    argocd = connect(Endpoint(url=place.url, token=TokenFile(place.token_file)))
+    return place
+
+
+@pytest.fixture
+async def argocd_server(argocd_place: Place) -> AsyncIterator[ArgoServer]:
+    argocd = connect(Endpoint(url=argocd_place.url, token=TokenFile(argocd_place.token_file)))
     try:
-        yield ArgoServer(argocd, place)
+        yield ArgoServer(argocd, argocd_place)
     finally:
         await argocd.close()
 
@@ -73,10 +79,12 @@ def real_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     name = f"contract-{uuid.uuid4().hex[:6]}"
     revision = _push(repo, name, tmp_path_factory.mktemp("contract"))
     place = Place(url, token_file, AppKey("argocd", name), name, repo, revision)
-    asyncio.run(_set_up(place))
-    yield place
-    asyncio.run(_take_down(place))
-    _git("push", "--quiet", repo, f":refs/heads/{name}", folder=SOURCES)
+    try:
+        asyncio.run(_set_up(place))
+        yield place
+    finally:
+        asyncio.run(_take_down(place))
+        _git("push", "--quiet", repo, f":refs/heads/{name}", folder=SOURCES)
 
 
 def _push(repo: str, branch: str, folder: Path) -> str:
@@ -84,7 +92,17 @@ def _push(repo: str, branch: str, folder: Path) -> str:
         (folder / file.name).write_bytes(file.read_bytes())
     _git("init", "--quiet", "--initial-branch", branch, folder=folder)
     _git("add", ".", folder=folder)
-    _git("-c", "user.name=contract", "-c", "user.email=contract@example.test", "commit", "--quiet", "-m", "what the suite deploys", folder=folder)
+    _git(
+        "-c",
+        "user.name=contract",
+        "-c",
+        "user.email=contract@example.test",
+        "commit",
+        "--quiet",
+        "-m",
+        "what the suite deploys",
+        folder=folder,
+    )
     _git("push", "--quiet", repo, branch, folder=folder)
     return _git("rev-parse", "HEAD", folder=folder)
 
@@ -106,7 +124,7 @@ async def _set_up(place: Place) -> None:
                 },
             }
         )
-        await argocd.create_application(application_of(place))
+        await argocd.create_application(application_of(place), validate=False)  # the repository's HEAD may name no branch yet
         await argocd.sync(place.application, project=place.project)
         await settled(argocd, place)
     finally:

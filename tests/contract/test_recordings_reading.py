@@ -14,7 +14,9 @@ from tests.argocd.wire import Handler, Request, answering, client, serving
 from tests.shared import recording
 
 WEB = AppKey("argocd", "web-dev-aaaaaa")
-DEPLOYMENT = Node(group="apps", version="v1", kind="Deployment", namespace="dev", name="web-dev-aaaaaa", uid="84fc30e9-d752-4ceb-befc-7639eafe7abe")
+DEPLOYMENT = Node(
+    group="apps", version="v1", kind="Deployment", namespace="dev", name="web-dev-aaaaaa", uid="84fc30e9-d752-4ceb-befc-7639eafe7abe"
+)
 
 
 def replaying(name: str) -> Handler:
@@ -153,7 +155,9 @@ async def test_kubectls_copy_of_the_object_is_not_kept() -> None:
     assert "tiphys-root:argoproj.io/Application:argocd/web-dev-aaaaaa" == one.metadata.annotations["argocd.argoproj.io/tracking-id"]
 
 
-@pytest.mark.parametrize("name", ["013-list-fields-typo", "014-list-selector", "017-list-projects", "018-list-unknown-parameter", "070-viewer-list"])
+@pytest.mark.parametrize(
+    "name", ["013-list-fields-typo", "014-list-selector", "017-list-projects", "018-list-unknown-parameter", "070-viewer-list"]
+)
 async def test_lists_of_bare_names_are_read(name: str) -> None:
     apps, _ = await replayed(name, lambda argocd: argocd.list_applications())
     assert [item["metadata"]["name"] for item in recording(name)["response"]["body"]["items"]] == [app.metadata.name for app in apps]
@@ -269,4 +273,6 @@ async def test_logs_that_the_kubelet_refuses_are_a_line() -> None:
     found, request = await replayed("041-logs-pod", lines)
 
     assert [("no preferred addresses found; known addresses: []", "")] == [(line.content, line.pod_name) for line in found]
-    assert {"podName": "web-dev-aaaaaa-749564f644-pdjcv", "container": "main", "tailLines": "5", "namespace": "dev"}.items() <= dict(request.query).items()
+    assert {"podName": "web-dev-aaaaaa-749564f644-pdjcv", "container": "main", "tailLines": "5", "namespace": "dev"}.items() <= dict(
+        request.query
+    ).items()

@@ -1,6 +1,8 @@
 """Recorded refusals of a real Argo CD and its accepted writes: status and body → the right error, or what was changed."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from backends.argocd.types import Node
 from backends.domain.ids import AppKey
 from backends.errors import BackendError, Conflict, Forbidden, Invalid, NotFound, ProtocolError, Refused, Unauthorized
 from backends.secret import Secret
-from tests.argocd.wire import client, serving
+from tests.argocd.wire import Request, answering, client, serving
+from tests.contract import test_recordings_reading as reading
 from tests.contract.test_recordings_reading import DEPLOYMENT, WEB, recorded, replayed, replaying
+from tests.shared import need_shared
 
 Calling = Callable[[HttpArgoCD], Awaitable[Any]]
 MISSING = AppKey("argocd", "no-such")
@@ -60,12 +64,19 @@ REFUSALS: list[tuple[str, Calling, type[BackendError], str]] = [
     ("076-viewer-get-missing", lambda a: a.get_application(MISSING), Forbidden, "may not see it"),
     ("077-viewer-logs-forbidden", first_line, Forbidden, "permission denied: logs, get"),
     ("083-viewer-sync-forbidden", lambda a: a.sync(WEB, project="dev"), Forbidden, "permission denied: applications, sync"),
-    ("084-viewer-delete-forbidden", lambda a: a.delete_application(WEB, project="dev"), Forbidden, "permission denied: applications, delete"),
+    (
+        "084-viewer-delete-forbidden",
+        lambda a: a.delete_application(WEB, project="dev"),
+        Forbidden,
+        "permission denied: applications, delete",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("name", "call", "error", "said"), REFUSALS, ids=[name for name, *_ in REFUSALS])
-async def test_a_refusal_is_one_precise_error_with_the_servers_sentence(name: str, call: Calling, error: type[BackendError], said: str) -> None:
+async def test_a_refusal_is_one_precise_error_with_the_servers_sentence(
+    name: str, call: Calling, error: type[BackendError], said: str
+) -> None:
     with pytest.raises(error) as caught:
         await replayed(name, call)
 
@@ -116,10 +127,8 @@ WRITES: list[tuple[str, Calling]] = [
 @pytest.mark.parametrize(("name", "call"), WRITES, ids=[name for name, _ in WRITES])
 async def test_a_write_sends_the_recorded_request_as_json(name: str, call: Calling) -> None:
     async with serving(replaying(name)) as wire, client(wire.url) as argocd:
-        try:
+        with contextlib.suppress(BackendError):  # what the answer makes of it is tested above
             await call(argocd)
-        except BackendError as error:
-            assert recorded_status(name) >= 400, error
     request = wire.requests[-1]
     method, path, query, body = recorded(name)
 
@@ -130,12 +139,6 @@ async def test_a_write_sends_the_recorded_request_as_json(name: str, call: Calli
         assert {**body, "appNamespace": "argocd"} == request.json
 
 
-def recorded_status(name: str) -> int:
-    from tests.shared import recording
-
-    return int(recording(name)["response"]["status"])
-
-
 async def test_an_accepted_sync_answers_with_the_operation_that_was_asked_for() -> None:
     app, _ = await replayed("063-sync-dry-run", lambda argocd: argocd.sync(WEB, project="dev", dry_run=True))
 
@@ -144,9 +147,7 @@ async def test_an_accepted_sync_answers_with_the_operation_that_was_asked_for() 
 
 
 async def test_a_failed_manifest_is_told_in_helms_own_line() -> None:
-    said = "failed to execute helm template command: failed running helm: `helm template . --name-template web` failed exit status 1: Error: no such file"
-    from tests.argocd.wire import answering
-
+    said = "failed to execute helm template command: `helm template . --name-template web` failed exit status 1: Error: no such file"
     async with serving(answering({"error": said, "code": 2, "message": said}, 500)) as wire, client(wire.url) as argocd:
         with pytest.raises(ServerFailed) as caught:
             await argocd.manifests(WEB)
@@ -154,8 +155,6 @@ async def test_a_failed_manifest_is_told_in_helms_own_line() -> None:
 
 
 async def test_an_older_server_runs_an_action_by_its_older_call() -> None:
-    from tests.argocd.wire import Request, answering
-
     async def handler(request: Request, writer: Any) -> None:
         await (answering("Not Found\n", 404, "text/plain") if request.path.endswith("/v2") else answering({}))(request, writer)
 
@@ -167,3 +166,24 @@ async def test_an_older_server_runs_an_action_by_its_older_call() -> None:
     old = wire.requests[1]
     assert ("POST", "/api/v1/applications/web-dev-aaaaaa/resource/actions", "restart") == (old.method, old.path, old.json)
     assert {"kind": "Deployment", "group": "apps", "project": "dev", "appNamespace": "argocd"}.items() <= dict(old.query).items()
+
+
+NOT_ASKED = {
+    "032-links",
+    "039-resource-links",
+    "045-cluster-by-name",
+    "047-repositories",
+    "049-project-detailed",
+    "051-applicationsets",
+    "052-account",
+    "054-notifications-services",
+    "066-patch-annotation-refresh",
+    "079-viewer-repositories",
+}
+"""Recordings of calls that Tiphys does not make."""
+
+
+def test_every_recorded_answer_of_a_call_that_tiphys_makes_is_held_against_the_client() -> None:
+    names = {path.stem for path in need_shared("recordings/rest").glob("*.json")}
+    held = Path(reading.__file__).read_text() + Path(__file__).read_text().split("NOT_ASKED = ")[0]
+    assert NOT_ASKED == {name for name in names if f'"{name}"' not in held}

@@ -1,18 +1,17 @@
 """The command line (contract: one module per family of sub-commands; data on stdout, everything else on stderr).
 
-`run` is the only way in: it parses, runs the command on an asyncio loop, turns `BackendError` into a sentence and an exit code, and
-leaves the process at once.
+`run` is the only way in: it parses, runs the command (on an asyncio loop, unless it needs none), turns `BackendError` into a sentence and
+an exit code, and leaves the process at once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Coroutine, Sequence
+from typing import Any, NoReturn
 
 from backends.errors import BackendError
 from tui.cli.output import Output
@@ -39,22 +38,28 @@ def execute(argv: Sequence[str]) -> int:
             color=not arguments.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty(),
             debug=arguments.debug,
         )
-        return _complete(arguments.command(arguments, output))
+        work = arguments.command(arguments, output)
+        return work if isinstance(work, int) else _complete(work)
     except BackendError as error:
         output.error(error)
         return error.exit_code
     except SystemExit as leave:  # argparse: usage, and --help
         return leave.code if isinstance(leave.code, int) else 2
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         output.note("interrupted; nothing that was committed is undone")
         return 130
     except BrokenPipeError:  # the reader (`head`) has seen enough
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except Exception as error:  # noqa: BLE001 - the last wall: whatever we did not foresee is said in a sentence, and --debug shows where
+        output.fault(error)
+        return 1
 
 
-def _complete(command) -> int:  # type: ignore[no-untyped-def]
+def _complete(command: Coroutine[Any, Any, int]) -> int:
+    import asyncio
+
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     task = loop.create_task(command)
@@ -62,7 +67,9 @@ def _complete(command) -> int:  # type: ignore[no-untyped-def]
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, task.cancel)
     try:
-        return int(loop.run_until_complete(task))
+        return loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     finally:
         for left in asyncio.all_tasks(loop):
             left.cancel()

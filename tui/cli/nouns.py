@@ -7,11 +7,20 @@ Every key of a noun is always there, null when it is not known; times are RFC 33
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.argocd.types import Application, Cluster, Node, Project
 from backends.text import clean
 from tui.cli.output import Column
+
+if TYPE_CHECKING:
+    from backends.argocd.types import Application, Cluster, Node, Project
+    from backends.domain.app import App
+    from backends.domain.deployment import Deployment
+    from backends.domain.environment import Environment
+    from backends.domain.event import LiveEvent
+    from backends.domain.release import Release
+    from backends.gitops.catalog import Catalog
+    from backends.live.following import Looked
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "deployment": (
@@ -193,6 +202,94 @@ def trouble(one: Application) -> str | None:
     if operation and operation.phase in ("Failed", "Error"):
         return _text(operation.message)
     return _text(status.health.message)
+
+
+def deployment(one: Deployment, looked: Looked | None, release: Release | None) -> dict[str, Any]:
+    """One deployment: what Git says of it, and, where Argo CD was looked at, where it stands."""
+    rollout, seen = (looked.rollout, looked.seen.application) if looked else (None, None)
+    record = one.record
+    pause = one.paused
+    return {
+        "id": one.id,
+        "app": one.app,
+        "environment": one.environment,
+        "cluster": one.cluster,
+        "namespace": one.namespace,
+        "stage": str(rollout.stage) if rollout else None,
+        "flags": sorted(str(flag) for flag in rollout.flags) if rollout else [],
+        "since": rollout.since if rollout else None,
+        "reason": _text(rollout.reason) if rollout else None,
+        "sync": _text(seen.status.sync.status) if seen else None,
+        "health": _text(seen.status.health.status) if seen else None,
+        "images": [clean(str(image)) for image in record.images.values()],
+        "chart": _text(record.chart_version),
+        "revision": _text(rollout.revision) if rollout else None,
+        "commit": release.commit if release else None,
+        "author": release.author if release else None,
+        "committedAt": release.at if release else None,
+        "paused": {"until": pause.until, "reason": clean(pause.reason)} if pause else None,
+    }
+
+
+def release(one: Release, outcome: str | None) -> dict[str, Any]:
+    """One change of the history; `outcome` is what became of it, where that is known."""
+    return {
+        "commit": one.commit,
+        "at": one.at,
+        "author": one.author,
+        "subject": one.subject,
+        "op": one.op,
+        "images": list(one.images),
+        "chart": _text(one.chart),
+        "outcome": outcome,
+        "reason": _text(one.reason),
+        "change": _text(one.change),
+    }
+
+
+def event(one: LiveEvent) -> dict[str, Any]:
+    """One line of a tail; its texts were cleaned where it was made."""
+    return {
+        "at": one.at,
+        "source": str(one.source),
+        "deployment": one.deployment,
+        "application": str(one.application) if one.application else None,
+        "kind": _text(one.kind),
+        "name": _text(one.name),
+        "type": _text(one.type),
+        "reason": _text(one.reason),
+        "message": _text(one.message),
+        "count": one.count,
+    }
+
+
+def app(one: App, catalog: Catalog) -> dict[str, Any]:
+    """One app of the repository; an add-on's chart names its repository too."""
+    chart = one.chart
+    where = f"{chart.repo}/{chart.name}" if chart and chart.repo else chart.path if chart else ""
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "source": _text(one.source.repo) if one.source else None,
+        "chart": _text(f"{where} {chart.version}".strip()) if chart else None,
+        "images": [clean(image.repository) for image in one.images.values()],
+        "deployments": len(catalog.of_app(one.name)),
+    }
+
+
+def environment(one: Environment, catalog: Catalog) -> dict[str, Any]:
+    """One environment of the repository."""
+    return {
+        "name": one.name,
+        "kind": str(one.kind),
+        "order": one.order,
+        "cluster": one.cluster,
+        "clusters": list(one.allowed_clusters),
+        "protected": one.protected,
+        "automated": one.automated,
+        "locks": [{"by": clean(lock.by), "reason": clean(lock.reason), "until": lock.until} for lock in one.locks],
+        "deployments": len(catalog.of_environment(one.name)),
+    }
 
 
 def cluster(one: Cluster) -> dict[str, Any]:

@@ -6,16 +6,18 @@ All of it passes `backends.text.clean` here once more, so that no command can le
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from unicodedata import combining, east_asian_width
 
 import msgspec
 
 from backends.errors import BackendError, Invalid
 from backends.text import clean
+
+if TYPE_CHECKING:
+    from backends.gitops.progress import Progress
 
 _LIMIT = 64 * 1024 * 1024
 """Characters of one line of JSON; a cut line would not be JSON."""
@@ -62,18 +64,28 @@ class Output:
 
     # data
 
-    def listing(self, items: Sequence[Mapping[str, Any]], columns: Sequence[Column], feeds: Sequence[Mapping[str, Any]] = ()) -> None:
+    def listing(
+        self, items: Sequence[Mapping[str, Any] | msgspec.Raw], columns: Sequence[Column], feeds: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         """A list of one noun: `{"items": […], "feeds": […]}`, or a table."""
         if self.machine:
             self.document({"items": list(items), "feeds": list(feeds)})
             return
         shown = [column for column in columns if self.form == "wide" or not column.wide]
-        rows = [[_cell(item.get(column.key), column.key) for column in shown] for item in items]
+        rows = [[_cell(item.get(column.key), column.key) for column in shown] for item in items if isinstance(item, Mapping)]
         widths = [max([_width(column.head), *(_width(row[i]) for row in rows)]) for i, column in enumerate(shown)]
         self._line("  ".join(_pad(column.head, widths[i], right=column.right) for i, column in enumerate(shown)).rstrip())
         for row in rows:
             cells = [self._painted(_pad(cell, widths[i], right=shown[i].right), cell) for i, cell in enumerate(row)]
             self._out("  ".join(cells).rstrip())
+
+    def packed(self, item: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str, Any] | msgspec.Raw:
+        """An item as small as `listing` can take it: JSON already, or the cells that the table shows."""
+        if self.form == "json":
+            return msgspec.Raw(msgspec.json.encode(item))
+        if self.form == "yaml":
+            return item
+        return {column.key: item.get(column.key) for column in columns if self.form == "wide" or not column.wide}
 
     def document(self, value: Any) -> None:
         """One JSON or YAML document."""
@@ -113,17 +125,26 @@ class Output:
         _write(sys.stderr, f"\r\x1b[K{clean(text, limit=200)}")
         self._progress = True
 
+    def transfer(self, step: Progress) -> None:
+        """One step of Git's work."""
+        count = f" {step.done}/{step.total}" if step.total else f" {step.done}" if step.done else ""
+        self.progress(f"{step.operation}: {step.phase}{count} {step.detail}".rstrip())
+
     def error(self, error: BackendError) -> None:
         """A failure: its sentence, its problems one by one, its hint."""
-        if self.debug:
-            for line in "".join(traceback.format_exception(error)).splitlines():
-                self.note(line)
+        self._trace(error)
         self.note(f"tiphys: {error}")
         if isinstance(error, Invalid):
             for problem in error.problems:
                 self.note(f"  {problem}")
         if error.hint:
             self.note(f"  hint: {error.hint}")
+
+    def fault(self, error: Exception) -> None:
+        """Something that no error of ours foresaw: a defect, said in a sentence."""
+        self._trace(error)
+        self.note(f"tiphys: a defect of Tiphys itself: {type(error).__name__}: {clean(str(error), limit=300)}")
+        self.note("  hint: nothing that was committed is undone; --debug shows where it happened")
 
     def ask(self, question: str) -> str:
         """What the user types at a question on stderr. Raises `EOFError` without a terminal or at its end."""
@@ -135,6 +156,13 @@ class Output:
         if not answer:
             raise EOFError
         return answer.rstrip("\r\n")
+
+    def _trace(self, error: Exception) -> None:
+        if self.debug:
+            import traceback
+
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self.note(line)
 
     def _end_progress(self) -> None:
         if self._progress:

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 from tui import VERSION
 
-Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int]]
+Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int] | int]
+"""A command is a coroutine, or gives its exit code at once where it needs no loop."""
 
 _FORMS = ("table", "wide", "json", "yaml")
 NOUNS = ("workspaces", "clusters", "environments", "apps", "deployments", "applications", "projects")
@@ -35,7 +36,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 _GLOBAL_DEFAULTS: dict[str, Any] = {
     "workspace": "", "repo": "", "argocd": "", "branch": "", "readonly": False, "output": "table", "no_color": False, "debug": False,
     "auth_token_file": "", "argocd_context": "", "username": "", "password_file": "", "ca_file": "", "client_certificate": "",
-    "client_key": "", "insecure": False, "plaintext": False, "header": [],
+    "client_key": "", "insecure": False, "plaintext": False, "header": [], "git_token_file": "",
 }  # fmt: skip
 
 
@@ -69,6 +70,10 @@ def _globals() -> _Parser:
     group.add_argument("--plaintext", action="store_true", help="http where the URL names no scheme")
     group.add_argument(
         "--header", action="append", metavar="'NAME: VALUE'", help="an extra header for every call (repeatable; never remembered)"
+    )
+    group = parser.add_argument_group("connection to the repository")
+    group.add_argument(
+        "--git-token-file", metavar="FILE", help="a file of yours alone with TOKEN or USER:PASSWORD (default: git's own helpers)"
     )
     return parser
 
@@ -216,16 +221,16 @@ def _looking(command: Callable[[str, str, str, str], argparse.ArgumentParser]) -
     sub.add_argument("-l", "--selector", default="", help="label selector (applications)")
     sub = command("tree", "look", "tree", "the objects of an Application and their state")
     _application(sub)
-    sub = command("events", "look", "events", "events of an Application, or of everything")
+    sub = command("events", "events", "events", "events of an Application, or of everything")
     _application(sub, optional=True)
     sub.add_argument("-f", "--follow", action="store_true")
-    sub = command("history", "look", "history", "the commits of a deployment, or of everything")
+    sub = command("history", "history", "history", "the commits of a deployment, or of everything")
     _application(sub, optional=True)
     sub.add_argument("--limit", type=int, default=50, metavar="N")
-    sub = command("watch", "look", "watch", "follow an Application; its stages as they come")
+    sub = command("watch", "watch", "watch", "follow an Application; its stages as they come")
     _application(sub)
     sub.add_argument("--timeout", type=_duration, default=0.0, metavar="10m", help="end after this long (default: never)")
-    sub = command("why", "look", "why", "why a deployment is not live")
+    sub = command("why", "why", "why", "why a deployment is not live")
     _application(sub)
     sub = command("logs", "look", "logs", "logs of an Application's pods")
     _application(sub)
@@ -258,7 +263,7 @@ def _writing(sub: argparse.ArgumentParser, *, wait: bool = True) -> None:
 
 
 def _lazy(module: str, function: str) -> Command:
-    def run(arguments: argparse.Namespace, output: Any) -> Coroutine[Any, Any, int]:
+    def run(arguments: argparse.Namespace, output: Any) -> Coroutine[Any, Any, int] | int:
         command: Command = getattr(importlib.import_module(f"tui.cli.{module}"), function)
         return command(arguments, output)
 

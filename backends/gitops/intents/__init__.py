@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import msgspec
 
 from backends.errors import Invalid
+from backends.gitops.intent import Intent
 from backends.gitops.intents.create_app import CreateApp
 from backends.gitops.intents.create_cluster import CreateCluster
 from backends.gitops.intents.create_environment import CreateEnvironment
@@ -37,8 +38,10 @@ __all__ = [
 AnyIntent: TypeAlias = Init | CreateEnvironment | CreateApp | CreateCluster | Deploy | EditValues | Rollback | Pause | Resume | Delete
 
 
-def encode(intent: AnyIntent) -> bytes:
-    """An intent as JSON, tagged with its verb."""
+def encode(intent: Intent) -> bytes:
+    """An intent of these as JSON, tagged with its verb; another one cannot be read back: raises `TypeError`."""
+    if not isinstance(intent, get_args(AnyIntent)):
+        raise TypeError(f"{type(intent).__name__} is no intent of this package")
     return msgspec.json.encode(intent)
 
 

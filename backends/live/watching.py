@@ -1,0 +1,218 @@
+"""Applications watched without end, and looked at once: no commit is followed, nothing is asked of Argo CD but to tell.
+
+For an Application of the workspace what is wanted is its newest release; for any other what it compared last and its own spec
+(`domain.why.unmanaged`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from backends.argocd.protocol import ArgoCD
+from backends.argocd.types import Application, WatchEvent
+from backends.domain.ids import AppKey, DeploymentId, Sha, is_sha
+from backends.domain.milestones import Milestones, observe, seeded
+from backends.domain.rollout import Rollout, Seen, Wanted, derive, settle
+from backends.domain.why import Why, unmanaged, why
+from backends.domain.workspace import Workspace
+from backends.engine import Cancel, in_thread
+from backends.errors import BackendError
+from backends.gitops.repo import Repo
+from backends.live.errands import Errands
+from backends.live.following import Followed, FollowOptions, Looked
+from backends.live.looks import Looks
+from backends.live.store import Row, Store
+from backends.live.target import Target
+
+Read = Callable[[], dict[DeploymentId, Wanted]]
+"""What is wanted of each deployment by what was fetched last; blocking."""
+
+
+class Watching:
+    """Close looks at some Applications of one store, on one event loop. An asynchronous context manager.
+
+    Args:
+        repo, workspace: None for Applications that no workspace names.
+        read: what is wanted of the targets; called again when the branch has moved.
+    """
+
+    def __init__(
+        self,
+        argocd: ArgoCD,
+        store: Store,
+        *,
+        repo: Repo | None,
+        workspace: Workspace | None,
+        read: Read,
+        feeds: tuple[str, ...],
+        options: FollowOptions,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store, self._repo, self._workspace, self._read = store, repo, workspace, read
+        self._options, self._now = options, now
+        self._woken = asyncio.Event()
+        self._errands = Errands(options.requests, self._woken.set)
+        self._looks = Looks(argocd, store, self._errands, feeds=feeds, options=options, now=now)
+        self._targets: dict[AppKey, Target] = {}
+        self._unknown: set[str] = set()
+        self._fetched_at = float("-inf")
+        self._ends: tuple[Callable[[], Any], ...] = ()
+
+    async def __aenter__(self) -> Watching:
+        self._ends = (self._store.observe(self._observed), self._store.subscribe(lambda _: self._woken.set()))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for end in self._ends:
+            end()
+        self._looks.close()
+        await self._errands.close()
+
+    async def add(self, places: Mapping[AppKey, str]) -> None:
+        """Look at these; the environment of each deployment, "" for what no workspace names."""
+        for key, environment in places.items():
+            project = self._workspace.project_name(environment) if self._workspace and environment else ""
+            self._targets[key] = target = Target(key, project=project, environment=environment)
+            self._looks.add(target)
+        await self._take()
+
+    async def steps(self) -> AsyncGenerator[Followed, None]:
+        """Each change of what is shown of the targets, beginning with what is there; never ends by itself."""
+        while True:
+            self._woken.clear()
+            self._errands.check()
+            for target in self._targets.values():
+                before = target.shown
+                looked = self._look(target, settled=True)
+                if before is None or _told(before) != _told(looked.rollout):
+                    yield Followed(
+                        at=self._now(), deployment=target.id, rollout=looked.rollout, why=looked.why, milestones=target.milestones
+                    )
+            self._fetch()
+            held = any(t.shown is not None and (t.shown.pending or t.shown.held) for t in self._targets.values())
+            await self._rest(self._options.times.tick if held else self._options.times.idle)
+
+    async def once(self) -> dict[AppKey, Looked]:
+        """One look at each: what the feed shows, and beside it what the first derivation says matters."""
+        found = self._all()
+        if self._unknown and self._repo is not None:
+            await self._bring()
+            found = self._all()
+        rest = [key for key in found if self._targets[key].asked]
+        if rest:
+            deadline = asyncio.get_running_loop().time() + self._options.times.look
+            for _ in range(2):  # the tree first, then the events of pods that find no node
+                await self._errands.idle(deadline)
+                found |= {key: self._look(self._targets[key]) for key in rest}
+        return found
+
+    def _all(self) -> dict[AppKey, Looked]:
+        self._unknown.clear()
+        return {key: self._look(target) for key, target in self._targets.items()}
+
+    def _look(self, target: Target, *, settled: bool = False) -> Looked:
+        now, before = self._now(), target.shown
+        seen = self._seen(target)
+        wanted = target.wanted
+        if wanted is None:
+            derived, _ = unmanaged(seen, now=now)
+        else:
+            derived = derive(wanted, seen, contains=self._contains, now=now, previous=before)
+        shown = settle(before, derived, now=now) if settled else derived
+        target.shown = shown
+        self._looks.ask(target, seen, self._contains, followed=settled)
+        if wanted is not None and target.milestones is not None:
+            if before is None and seen.application is not None:
+                target.milestones = seeded(target.milestones, seen.application, _yes(self._contains), ref_index=wanted.ref_index)
+            target.milestones = observe(target.milestones, shown, seen, now=now)
+        return Looked(wanted=wanted, seen=seen, rollout=shown, why=self._why(wanted, seen, shown, now))
+
+    def _why(self, wanted: Wanted | None, seen: Seen, shown: Rollout, now: datetime) -> Why:
+        if wanted is None:
+            return unmanaged(seen, now=now)[1]
+        return why(wanted, seen, shown, now=now, contains=self._contains)
+
+    def _seen(self, target: Target) -> Seen:
+        workspace = self._workspace
+        if workspace is None or not target.environment:
+            return self._looks.seen(target)
+        namespace = workspace.argocd.namespace
+        manager, root = AppKey(namespace, workspace.manager_name(target.environment)), AppKey(namespace, workspace.root_name)
+        return self._looks.seen(target, manager=manager, root=root)
+
+    def _contains(self, revision: str, commit: Sha) -> bool | None:
+        found = self._repo.contains(revision, commit) if self._repo is not None else revision == commit
+        if found is None and is_sha(revision):
+            self._unknown.add(revision)
+        return found
+
+    async def _take(self) -> None:
+        wanted = await in_thread(self._read)
+        for target in self._targets.values():
+            target.wanted = one = wanted.get(target.id)
+            if one is not None and (target.milestones is None or target.milestones.commit != one.commit):
+                target.milestones = Milestones(commit=one.commit, push=one.committed_at)
+
+    def _fetch(self) -> None:
+        unknown, self._unknown = self._unknown, set()
+        now = asyncio.get_running_loop().time()
+        if unknown and now - self._fetched_at >= self._options.times.again and self._errands.start("fetch", self._bring, counts=False):
+            self._fetched_at = now
+
+    async def _bring(self) -> None:
+        if self._repo is None:
+            return
+        cancel, before = Cancel(), self._repo.head()
+        try:
+            if await in_thread(functools.partial(self._repo.fetch, cancel=cancel), cancel=cancel) != before:
+                await self._take()
+        except BackendError:  # what is not here stays "fetching …", which is what there is to tell
+            return
+
+    def _observed(self, before: Row | None, after: Row | None) -> None:
+        row = after or before
+        if row is not None and row.application.key in self._targets:
+            self._woken.set()
+
+    async def _rest(self, pause: float) -> None:
+        try:
+            async with asyncio.timeout(pause):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+
+class OneApplication:
+    """Of an Argo CD what a feed needs, for one name alone: no selector finds an Application by its name.
+
+    Args:
+        name: of the Application; namespaces may hold several of one name, and all are heard of.
+    """
+
+    def __init__(self, argocd: ArgoCD, name: str) -> None:
+        self._argocd, self._name = argocd, name
+
+    @classmethod
+    def of(cls, argocd: ArgoCD, name: str) -> ArgoCD:
+        return cast(ArgoCD, cls(argocd, name))
+
+    def watch_applications(self, *, selector: str = "", rows: bool = False) -> AsyncGenerator[WatchEvent | None, None]:
+        return cast(AsyncGenerator[WatchEvent | None, None], self._argocd.watch_applications(selector=selector, name=self._name, rows=rows))
+
+    def list_applications(self, *, selector: str = "", full: bool = False) -> Awaitable[tuple[Application, ...]]:
+        return self._argocd.list_applications(selector=selector, name=self._name, full=full)
+
+    def get_application(self, key: AppKey, *, project: str = "") -> Awaitable[Application]:
+        return self._argocd.get_application(key, project=project)
+
+
+def _told(rollout: Rollout) -> tuple[object, ...]:
+    return (rollout.stage, rollout.flags, rollout.reason, rollout.progress)
+
+
+def _yes(contains: Callable[[str, Sha], bool | None]) -> Callable[[str, Sha], bool]:
+    return lambda revision, commit: contains(revision, commit) is True

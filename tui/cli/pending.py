@@ -1,0 +1,101 @@
+"""`pending`: changes that were confirmed and are not known to have arrived; looked up, run again, or dropped."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from backends.errors import Invalid, Refused
+from backends.gitops.intents import decode
+from backends.gitops.journal import Outcome
+from backends.text import clean
+from tui.cli import plans
+from tui.cli.output import Column, Output
+from tui.cli.session import opened
+from tui.cli.write import confirmed, planned, said
+
+if TYPE_CHECKING:
+    from backends.gitops.journal import Entry
+    from backends.workspace import Workspace
+
+_COLUMNS = (
+    Column("CHANGE", "change"),
+    Column("AGE", "at", right=True),
+    Column("OUTCOME", "outcome"),
+    Column("COMMIT", "commit", wide=True),
+    Column("SUBJECT", "subject"),
+    Column("REASON", "reason"),
+)
+
+
+async def pending(arguments: argparse.Namespace, output: Output) -> int:
+    """List them, or run or drop the one that is named."""
+    if (arguments.run or arguments.drop) and not arguments.change:
+        raise Invalid("which change?", hint="tiphys pending lists them")
+    async with opened(arguments, output, repo=True) as workspace:
+        if arguments.change and arguments.drop:
+            entry = workspace.journal.find(arguments.change)
+            workspace.journal.clear(entry.change)
+            output.note(f"{entry.change} is forgotten; whatever of it arrived stays")
+            return 0
+        await workspace.fetch(progress=output.transfer)
+        if arguments.change and arguments.run:
+            return await _run(workspace, workspace.journal.find(arguments.change), arguments, output)
+        return _listed(workspace, arguments.change, output)
+
+
+async def reported(workspace: Workspace, output: Output) -> None:
+    """Before a write: forget what has arrived after all, and say what has not."""
+    for entry, outcome in workspace.pending():
+        if outcome is Outcome.PUSHED:
+            workspace.journal.clear(entry.change)
+            output.note(f"an earlier change had arrived after all: {clean(entry.subject)}")
+        elif outcome is Outcome.ABSENT:
+            output.warn(f"an earlier change has not arrived: {clean(entry.subject)} (tiphys pending {entry.change} --run or --drop)")
+
+
+def _listed(workspace: Workspace, change: str, output: Output) -> int:
+    entries, problems = workspace.journal.entries()
+    for problem in problems:
+        output.warn(f"{problem.path} cannot be read and is left as it is: {problem.reason}")
+    items = []
+    for entry in entries:
+        if change and entry.change != change:
+            continue
+        outcome, commit = workspace.journal.outcome(entry, workspace.repo)
+        items.append(
+            {
+                "change": entry.change,
+                "at": entry.at,
+                "outcome": str(outcome),
+                "commit": commit or entry.commit,
+                "subject": clean(entry.subject) or None,
+                "reason": clean(entry.reason) or None,
+            }
+        )
+        if outcome is Outcome.PUSHED:
+            workspace.journal.clear(entry.change)
+    output.listing(items, _COLUMNS)
+    return 0
+
+
+async def _run(workspace: Workspace, entry: Entry, arguments: argparse.Namespace, output: Output) -> int:
+    outcome, commit = workspace.journal.outcome(entry, workspace.repo)
+    if outcome is Outcome.RUNNING:
+        raise Refused(f"another process is at {entry.change} right now")
+    if outcome is Outcome.PUSHED:
+        workspace.journal.clear(entry.change)
+        output.note(f"it had arrived: {str(commit)[:10]} {clean(entry.subject)}")
+        return 0
+    plan = await planned(workspace, decode(entry.intent.encode()), arguments, output)
+    if arguments.plan:
+        plans.printed(plan, output)
+        return 0
+    if plan.empty:
+        workspace.journal.clear(entry.change)
+        said(None, plan, output)
+        return 0
+    shown = confirmed(plan, arguments, output)
+    written = await workspace.run(plan, shown=shown, change=entry.change, reason=entry.reason, progress=output.transfer)
+    said(written, plan, output)
+    return 0

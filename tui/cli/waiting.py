@@ -1,0 +1,163 @@
+"""`--wait`: the follower is open before the push, so that nothing between the two is missed; then every step is told to the verdict."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from backends.domain.ids import DeploymentId, Sha, mint_change_id
+from backends.errors import Unavailable
+from backends.gitops.cautions import Caution
+from backends.gitops.intents import CreateEnvironment, Delete, Deploy, EditValues, Pause, Resume, Rollback
+from backends.gitops.layout import Layer, LayerKind
+from backends.gitops.workspace_layout import LAYOUT
+from backends.live.following import Followed, FollowKind, FollowOptions
+from tui.cli import plans
+from tui.cli.output import Output
+from tui.cli.write import confirmed, planned, said
+
+if TYPE_CHECKING:
+    from backends.gitops.intent import Intent
+    from backends.gitops.plan import Plan
+    from backends.gitops.tree import Tree
+    from backends.live.follow import Follower
+    from backends.workspace import Workspace
+
+_KINDS: Mapping[type, FollowKind] = {
+    CreateEnvironment: FollowKind.ENVIRONMENT,
+    Delete: FollowKind.REMOVAL,
+    Pause: FollowKind.SPEC,
+    Resume: FollowKind.SPEC,
+}
+
+
+async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
+    """Plan, show, confirm, run and follow; the exit code is the verdict's."""
+    plan = await planned(workspace, intent, arguments, output)
+    if arguments.plan:
+        plans.printed(plan, output)
+        return 0
+    shown = False if plan.empty else confirmed(plan, arguments, output)
+    options = FollowOptions(
+        timeout=arguments.timeout,
+        full_sync=arguments.full_sync,
+        prune_manager=any(warning.code is Caution.LAST_ONE for warning in plan.warnings),
+    )
+    targets = plan.deployments or targets_of(intent, workspace.tree())
+    async with workspace.follower(options) as follower:
+        try:
+            await follower.ready()
+        except Unavailable as error:  # a deploy commits nevertheless; the verdict says what could not be seen
+            output.warn(str(error))
+        if plan.empty:
+            said(None, plan, output)
+            commit = await _newest(workspace, targets)
+        else:
+            written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
+            said(written, plan, output)
+            commit = written.commit or await _newest(workspace, targets)
+        await told(followed(follower, commit, intent, plan, targets), output)
+        return follower.exit_code
+
+
+def followed(
+    follower: Follower, commit: Sha, intent: Intent, plan: Plan, targets: tuple[DeploymentId, ...] = ()
+) -> AsyncIterator[Followed]:
+    """Follow the commit of a plan as its intent wants it followed."""
+    return follower.follow(
+        commit,
+        kind=_KINDS.get(type(intent), FollowKind.RELEASE),
+        targets=targets or plan.deployments,
+        environment=_environment(intent, plan),
+        changed_paths=tuple(diff.path for diff in plan.files),
+    )
+
+
+def targets_of(intent: Intent, tree: Tree) -> tuple[DeploymentId, ...]:
+    """The deployments that an intent is about, also where it has nothing to change."""
+    match intent:
+        case Deploy():
+            return tuple(target.id for target in intent.targets)
+        case Rollback() | Delete():
+            return (intent.id,)
+        case EditValues():
+            return tuple(place.id for place in LAYOUT.reached(tree, intent.layer))
+        case Pause() | Resume():
+            return tuple(place.id for place in LAYOUT.reached(tree, intent.target))
+    return ()
+
+
+async def told(steps: AsyncIterator[Followed], output: Output) -> None:
+    """Say every step as it comes: a line for people, a JSON object for machines."""
+    async for step in steps:
+        for record in records(step):
+            if output.machine:
+                output.record(record)
+            elif record["type"] == "note":
+                output.note(f"{step.deployment or 'argo cd'}: {record['note']}")
+            else:
+                output.line(_line(step, record))
+
+
+def records(step: Followed) -> list[dict[str, Any]]:
+    """One step as the objects a follower prints: a note, or a stage; and the verdict where it ends the wait."""
+    head: dict[str, Any] = {"at": step.at, "deployment": step.deployment}
+    rollout = step.rollout
+    place: dict[str, Any] = {
+        "stage": str(rollout.stage),
+        "flags": sorted(str(flag) for flag in rollout.flags),
+        "reason": rollout.reason or None,
+    }
+    if step.note:
+        found: list[dict[str, Any]] = [{**head, "type": "note", "note": step.note}]
+    else:
+        found = [
+            {
+                **head,
+                "type": "stage",
+                **place,
+                "progress": rollout.progress or None,
+                "since": rollout.since,
+                "revision": rollout.revision or None,
+            }
+        ]
+    if step.verdict is not None:
+        verdict = step.verdict
+        found.append(
+            {
+                **head,
+                "type": "verdict",
+                **place,
+                "exitCode": verdict.exit_code,
+                "sentence": verdict.sentence,
+                "warning": verdict.warning or None,
+            }
+        )
+    return found
+
+
+def _line(step: Followed, record: Mapping[str, Any]) -> str:
+    at = step.at.astimezone().strftime("%H:%M:%S")
+    name = step.deployment or "environment"
+    if record["type"] == "verdict":
+        warning = f"; warning: {record['warning']}" if record["warning"] else ""
+        return f"{at}  {name}  {'done' if not record['exitCode'] else 'ended'}: {record['sentence']}{warning}"
+    details = " · ".join(filter(None, [record["progress"], record["reason"], ", ".join(record["flags"])]))
+    return f"{at}  {name}  {record['stage']}{f'  {details}' if details else ''}"
+
+
+def _environment(intent: Intent, plan: Plan) -> str:
+    match intent:
+        case CreateEnvironment():
+            return intent.name
+        case Pause(target=Layer(kind=LayerKind.ENVIRONMENT, name=name)) | Resume(target=Layer(kind=LayerKind.ENVIRONMENT, name=name)):
+            return name
+    return next((reach.environment for reach in plan.reaches), "")
+
+
+async def _newest(workspace: Workspace, targets: tuple[DeploymentId, ...]) -> Sha:
+    """The newest release of the targets; the head where they have none in common."""
+    releases = await workspace.last_changes()
+    commits = {releases[target].commit for target in targets if target in releases}
+    return commits.pop() if len(commits) == 1 else workspace.repo.require_head()

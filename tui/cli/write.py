@@ -1,0 +1,132 @@
+"""From an intent to a commit, as every writing command does it: plan, show, confirm, run, report, and with `--wait` follow.
+
+What is protected is confirmed by its typed name, never by `--yes`; without a terminal and without a confirmation nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from backends.domain.ids import mint_change_id
+from backends.errors import BackendError, Refused
+from backends.gitops.intents import Init
+from backends.text import is_one_line
+from tui.cli import plans
+from tui.cli.output import Output
+
+if TYPE_CHECKING:
+    from backends.gitops.intent import Intent
+    from backends.gitops.plan import Plan
+    from backends.gitops.writer import Written
+    from backends.workspace import Workspace
+
+NOTHING = "nothing to do: the repository is as wanted already"
+
+
+async def waited(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
+    """Carry out an intent; with `--wait`, follow it to its verdict."""
+    if not arguments.wait:
+        return await planned_and_run(workspace, intent, arguments, output)
+    from tui.cli.waiting import watched
+
+    return await watched(workspace, intent, arguments, output)
+
+
+async def planned_and_run(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output, *, ask: bool = True) -> int:
+    """Plan, show, confirm and run. `ask` False: confirmed by the command itself."""
+    plan = await planned(workspace, intent, arguments, output)
+    if arguments.plan:
+        plans.printed(plan, output)
+        return 0
+    if plan.empty:
+        said(None, plan, output)
+        return 0
+    shown = confirmed(plan, arguments, output) if ask else False
+    written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
+    said(written, plan, output)
+    if written.commit is not None and workspace.has_server:
+        for notice in await workspace.nudge(written):
+            output.note(notice.text)
+    elif written.commit is not None:
+        output.note("no Argo CD was named: nobody has seen this commit yet")
+    return 0
+
+
+async def planned(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> Plan:
+    """The plan of an intent on the repository's head. Raises `Refused` when the reason is not one line, or in read-only mode."""
+    if not is_one_line(arguments.reason):
+        raise Refused("a reason is one line without control characters", hint="--reason 'black friday'")
+    if workspace.readonly and not arguments.plan:
+        raise Refused("read-only: nothing is written", hint="--plan shows what would change")
+    from tui.cli.pending import reported
+
+    await reported(workspace, output)
+    output.progress("planning")
+    observed = None
+    if workspace.has_server and not isinstance(intent, Init):
+        try:
+            observed = await workspace.observed()
+        except BackendError as error:
+            output.warn(f"what runs now is not known: {error}")
+    return await workspace.plan(intent, observed=observed)
+
+
+def confirmed(plan: Plan, arguments: argparse.Namespace, output: Output) -> bool:
+    """Have the plan confirmed; says whether it was shown for that (else the options alone confirmed it).
+
+    Raises `Refused` when it is not confirmed, naming what would confirm it.
+    """
+    names = plan.protected
+    typed = {name.strip() for name in arguments.confirm.split(",") if name.strip()}
+    missing = [name for name in names if name not in typed]
+    if not missing and (names or arguments.yes or typed & set(plan.confirmable)):
+        for warning in plan.warnings:
+            output.warn(warning.text)
+        return False
+    plans.summarised(plan, output)
+    for name in missing:
+        _typed(name, plan, output)
+    if not names and not arguments.yes:
+        _agreed(output)
+    return True
+
+
+def _typed(name: str, plan: Plan, output: Output) -> None:
+    try:
+        answer = output.ask(f"type {name} to confirm: ")
+    except EOFError:
+        raise Refused(f"{plan.message.subject}: {name} is protected", hint=f"--confirm {name}") from None
+    if answer.strip() != name:
+        raise Refused("not confirmed: nothing is written")
+
+
+def _agreed(output: Output) -> None:
+    try:
+        answer = output.ask("write this? (y/N) ")
+    except EOFError:
+        raise Refused("not confirmed, and there is no terminal to ask", hint="--yes confirms, --plan shows and stops") from None
+    if answer.strip().lower() not in ("y", "yes"):
+        raise Refused("not confirmed: nothing is written")
+
+
+def said(written: Written | None, plan: Plan, output: Output) -> None:
+    """Report what was written, or that nothing had to be."""
+    commit = written.commit if written else None
+    if commit is None:
+        output.note(NOTHING)
+    if output.machine:
+        record = {
+            "at": datetime.now(UTC),
+            "type": "written" if commit else "nothing",
+            "commit": commit,
+            "change": written.change if written and commit else None,
+            "attempts": written.attempts if written else None,
+            "subject": plan.message.subject,
+            "deployments": [str(one) for one in plan.deployments],
+        }
+        output.record(record)
+    elif commit is not None and written is not None:
+        again = f", attempt {written.attempts}" if written.attempts > 1 else ""
+        output.line(f"{commit[:10]} {plan.message.subject}{again}")
