@@ -30,6 +30,7 @@ from backends.gitops.messages import read_message
 from backends.gitops.objects import Objects
 from backends.gitops.progress import OnProgress
 from backends.gitops.remote import STALL_SECONDS, Remote
+from backends.gitops.remote_errors import explain
 from backends.gitops.tree import Entry, Tree, blob_id
 from backends.gitops.trouble import BranchMissing, GitError, GitFailed, Trouble
 from backends.text import clean
@@ -174,6 +175,8 @@ class Repo:
             if before is not None:
                 self._git.run("update-ref", "-d", self._ref)
             return Fetched(None, before, before is not None, branches)
+        if "\nwarning: rejected " in f"\n{said}":  # of a shallow remote git takes nothing, and calls that a success
+            raise explain("fetch", self.url, said)
         return Fetched(self.head(), before, "(forced update)" in said)
 
     def remote_head(self, *, cancel: Cancel | None = None, timeout: float | None = None) -> Sha | None:
