@@ -75,7 +75,9 @@ def tidy(git: Git) -> None:
         return
     loose, packs = folder / "objects" / _SAMPLE_FOLDER, folder / "objects" / "pack"
     if _count(loose, "") >= _LOOSE_LIMIT or _count(packs, ".pack") > _PACK_LIMIT:
-        git.try_run("gc", "--auto", "--quiet", settings=("gc.auto=6700", "gc.autoPackLimit=50", "gc.autoDetach=true"))
+        # the grace is said here, since a configuration may have none
+        limits = (f"gc.auto={_LOOSE_LIMIT * 256 - 255}", f"gc.autoPackLimit={_PACK_LIMIT}", "gc.pruneExpire=2.weeks.ago")
+        git.try_run("gc", "--auto", "--quiet", settings=(*limits, "gc.autoDetach=true"))
 
 
 def _count(folder: Path, ending: str) -> int:

@@ -81,5 +81,8 @@ class TurnLock:
         except BlockingIOError:
             os.close(handle)
             return False
+        except OSError as error:  # a file system without locks
+            os.close(handle)
+            raise not_writable("wait", self._path, error) from None
         self._handle = handle
         return True
