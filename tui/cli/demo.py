@@ -32,9 +32,8 @@ from tui.cli.output import Output
 from tui.cli.waiting import targets_of
 
 if TYPE_CHECKING:
-    from backends.live.following import Followed
-
     from backends.gitops.intent import Intent
+    from backends.live.following import Followed
     from backends.workspace import Workspace
 
 _REGISTRY = "registry.example.org/acme"
@@ -117,7 +116,6 @@ class _Play:
     async def _follow(self, intent: Intent, end: Stage | None = None) -> None:
         """Write and follow to the verdict; with `end`, every target's stages must be allowed and end there."""
         from backends.live.following import FollowOptions
-
         from tui.cli.waiting import followed
 
         plan = await self._workspace.plan(intent)
