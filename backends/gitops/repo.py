@@ -95,7 +95,8 @@ class Repo:
         Args:
             url: https, http, ssh, file, or a local path; a password in it counts as `credentials` and is kept nowhere else.
             cache_dir: where clones live; one folder a remote.
-            credentials: a user and a password or token, bound to the URL's origin; or a function that asks a person.
+            credentials: a user and a password or token, bound to the URL's origin (before those in the URL); or a function that asks a
+                person (after those in the URL).
             ask_host_key: asks a person whether an unknown SSH host is the right one; without it such a host is refused.
             identity: who commits, where that is not what the Git configuration says.
             readonly: refuse `push`.
@@ -105,7 +106,7 @@ class Repo:
         """
         address, found = parse_address(url)
         branch = parse_branch(branch)
-        given = credentials or found
+        given = credentials if isinstance(credentials, Credentials) else found or credentials
         folder = cache_dir / address.cache_name
         clone.prepare(folder, address)
 
