@@ -18,6 +18,7 @@ from backends.gitops.impact import Reach, TargetChange
 from backends.gitops.intents.deploy import Deploy
 from backends.gitops.previews import RenderedDiff
 from backends.gitops.tree import Tree
+from backends.gitops.workspace_layout import LAYOUT
 from backends.text import clean
 
 _CLUSTER_KINDS = frozenset(
@@ -163,7 +164,7 @@ def _automation(before: Tree, after: Tree, reached: Sequence[Reach], environment
             yield Warning(code=Caution.PAUSED, text=text, about=about)
     for name, environment in environments.items():
         gone = [reach for reach in reached if reach.removed and reach.environment == name]
-        if gone and next(iter(_left(after, environment.name)), None) is None:
+        if gone and next(LAYOUT.deployments(after, environment=name), None) is None:
             text = f"{gone[-1].id} is the last deployment of {name}: its Manager refuses to remove it by itself and needs a sync with prune"
             yield Warning(code=Caution.LAST_ONE, text=text, about=name)
 
@@ -273,15 +274,7 @@ def _repository(tree: Tree, app: str, image: str) -> str:
 
 
 def _automated(tree: Tree, reach: Reach) -> bool:
-    from backends.gitops.workspace_layout import LAYOUT
-
     try:
         return LAYOUT.application(tree, reach.place).automated
     except BackendError:
         return True
-
-
-def _left(tree: Tree, environment: str) -> Iterator[object]:
-    from backends.gitops.workspace_layout import LAYOUT
-
-    return iter(LAYOUT.deployments(tree, environment=environment))
