@@ -16,7 +16,7 @@ from backends.errors import Refused
 
 if TYPE_CHECKING:
     from backends.argocd.protocol import ArgoCD
-    from backends.domain.ids import ChangeId, DeploymentId, Sha
+    from backends.domain.ids import AppKey, ChangeId, DeploymentId, Sha
     from backends.domain.release import Release
     from backends.gitops.catalog import Catalog
     from backends.gitops.intent import Intent
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from backends.live.follow import Follower
     from backends.live.following import FollowOptions, Looked
     from backends.live.nudge import Notice
+    from backends.live.observations import Observations
     from backends.live.snapshot import FeedStatus
     from backends.render.renderer import Renderer
 
@@ -140,7 +141,13 @@ class Workspace:
         """The releases that a rollback can go back to, newest first; those known never to have been Live are left out."""
         from backends.gitops import earlier
 
-        return await in_thread(lambda: list(earlier.earlier(self.repo, self.tree(), place, releases)))
+        observations = self.observations()
+
+        def was_live(commit: Sha) -> bool | None:
+            seen = observations.of(place.id, commit)
+            return seen.was_live if seen else None
+
+        return await in_thread(lambda: list(earlier.earlier(self.repo, self.tree(), place, releases, was_live)))
 
     # ── writing Git ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,6 +237,23 @@ class Workspace:
         from backends.live.follow import Follower
 
         return Follower(argocd=self.server, repo=self.repo, workspace=files.workspace(self.tree()), options=options)
+
+    async def watcher(self, key: AppKey) -> Follower:
+        """Follows one Application without a commit of ours, whether a directory of the workspace names it or not."""
+        from backends.live.follow import Follower
+        from backends.live.following import FollowOptions
+
+        options = FollowOptions(nudge=False)
+        if self.has_repo and await self.has_deployment(key.name):
+            return self.follower(options)
+        return Follower(argocd=self.server, application=key, options=options)
+
+    def observations(self) -> Observations:
+        """What was seen of releases: a cache."""
+        from backends.gitops import files
+        from backends.live.observations import Observations
+
+        return Observations(self.state_dir / "observations" / f"{files.workspace(self.tree()).id}.json")
 
     async def look(self, ids: Sequence[DeploymentId]) -> tuple[Mapping[DeploymentId, Looked], FeedStatus]:
         """One honest look at deployments: the feed's burst, and trees, windows and events where they matter."""

@@ -171,9 +171,11 @@ class Pursuit:
         """Every follower begins with Committed, whatever Argo CD shows already."""
         wanted = target.wanted
         assert wanted is not None  # noqa: S101 - `_prepare` gave each target one
-        target.shown = Rollout(stage=Stage.COMMITTED, since=wanted.committed_at)
+        seen = self._seen(target)
+        derived = derive(wanted, seen, contains=self._contains, now=self._now())
+        target.shown = derived if derived.stage is Stage.COMMITTED else Rollout(stage=Stage.COMMITTED, since=wanted.committed_at)
         target.milestones = Milestones(commit=wanted.commit, push=wanted.committed_at)
-        return self._seen(target)
+        return seen
 
     # one look at everything
 

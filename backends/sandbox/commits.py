@@ -6,7 +6,9 @@ Written by `git fast-import`, whole trees at a time. Not for users' repositories
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +33,12 @@ class Branch:
         self.bare = bare
         self.tree = Tree.of({})
         self.head: Sha | None = None
+        self._writer: subprocess.Popen[bytes] | None = None
+        self._first = True
+
+    def put(self, tree: Tree, message: str, *, author: str = "", at: datetime | None = None) -> Sha:
+        """Commit a tree that was made of this one."""
+        return self._commit(tree, message, author, at)
 
     def run(self, intent: Intent, *, author: str = "", at: datetime | None = None, reason: str = "") -> Sha:
         """Commit what an intent makes of the tree, in the words that Tiphys would use."""
@@ -51,27 +59,51 @@ class Branch:
             raise KeyError(path)
         return data.decode()
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Commits inside are written by one process; readers see all of them at the end.
+
+        Raises `OSError` when Git refuses.
+        """
+        with tempfile.TemporaryFile() as errors:
+            command = ["git", "--git-dir", str(self.bare), "fast-import", "--quiet", "--done", "--date-format=raw-permissive"]
+            pipe = subprocess.PIPE
+            writer = subprocess.Popen([*command, "--cat-blob-fd=1"], stdin=pipe, stdout=pipe, stderr=errors, env=_ENVIRONMENT)
+            self._writer, self._first = writer, True
+            try:
+                yield
+                self._give(b"done\n")
+            except BrokenPipeError:
+                writer.wait()  # its own words say more
+            finally:
+                self._writer = None
+                writer.communicate()
+            if writer.returncode:
+                errors.seek(0)
+                raise OSError(f"git fast-import ended with {writer.returncode}: {errors.read().decode(errors='replace').strip()}")
+
     def _commit(self, after: Tree, message: str, author: str, at: datetime | None) -> Sha:
+        if self._writer is None:
+            with self.batch():
+                return self._commit(after, message, author, at)
         who, when = author or "Ada Lovelace <ada@example.org>", int((at or datetime.now(UTC)).timestamp())
         body = message.encode()
         out = [b"commit refs/heads/main\nmark :1\ncommitter %s %d +0000\ndata %d\n%s" % (who.encode(), when, len(body), body)]
-        if self.head is not None:
+        if self.head is not None and self._first:  # the writer goes on from its own commits by itself
             out.append(b"from %s\n" % self.head.encode())
         for path, data in after.changes.items():
             name = path.encode()
             out.append(b"D %s\n" % name if data is None else b"M 100644 inline %s\ndata %d\n%s\n" % (name, len(data), data))
-        out.append(b"get-mark :1\ndone\n")
-        command = [
-            "git",
-            "--git-dir",
-            str(self.bare),
-            "fast-import",
-            "--quiet",
-            "--done",
-            "--date-format=raw-permissive",
-            "--cat-blob-fd=1",
-        ]
-        done = subprocess.run(command, input=b"".join(out), check=True, capture_output=True, env=_ENVIRONMENT)
-        self.head = Sha(done.stdout.split()[0].decode())
+        out.append(b"get-mark :1\n")
+        self.head, self._first = Sha(self._give(b"".join(out)).decode()), False
         self.tree = Tree.of({path: after.read(path) or b"" for path in after.paths()})
         return self.head
+
+    def _give(self, commands: bytes) -> bytes:
+        """Write commands, and give the line that answers them."""
+        writer = self._writer
+        if writer is None or writer.stdin is None or writer.stdout is None:
+            return b""
+        writer.stdin.write(commands)
+        writer.stdin.flush()
+        return b"" if commands == b"done\n" else writer.stdout.readline().strip()

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from backends.domain.app import App, AppImage, Chart
 from backends.domain.ids import DeploymentId
 from backends.domain.record import Image
+from backends.gitops.intent import Intent
 from backends.gitops.intents import CreateApp, CreateEnvironment, Deploy, Init, Target
+from backends.gitops.tree import Tree
 from backends.sandbox import documents
 from backends.sandbox.applications import Shown
 from backends.sandbox.commits import Branch, make_bare
@@ -96,31 +98,33 @@ class Rig:
 
     async def boot(self) -> None:
         """Make the workspace, hand its root to Argo CD and wait until everything is Synced and Healthy."""
-        self.branch.run(Init(slug="acme", id="01JD8Z6W4T0Q8C2V6N3M5X7Y9A", repo_url=self.sandbox.repo_url))
-        for name in ("dev", "prod"):
-            self.branch.run(CreateEnvironment(name=name, new=True))
-        for app, repository in REPOSITORY_OF.items():
-            chart = Chart(path="charts/service", version="1.0.0")
-            self.branch.run(CreateApp(app=App(name=app, chart=chart, images={"main": AppImage(repository=repository)})))
-            self.branch.write({f"apps/{app}/values.yaml": "replicas: 2\n"}, "two of each")
-        for name, app in ((WEB_DEV, "web"), (SHOP_DEV, "shop-api"), (WEB_PROD, "web"), (SHOP_PROD, "shop-api")):
-            self.deploy(name, "1.0.0", app=app, new=True)
-        self.branch.run(CreateApp(app=App(name="exporter", kind="addon", chart=Chart(repo=CHART_REPO, name="exporter"))))
-        there = Target(id=DeploymentId(EXPORTER), environment="prod", cluster="in-cluster", new=True)
-        self.branch.run(Deploy(app="exporter", targets=(there,), chart_version="0.1.0"))
-        self.branch.write(
-            {f"{self.folder(WEB_DEV)}/values.yaml": 'migrate: {image: "registry.example.org/acme/web-migrate:1"}\n'}, "migrate"
-        )
+        tree = Tree.of({})
+        for intent in self._workspace():
+            tree = intent.apply(tree)
+        values = {f"apps/{app}/values.yaml": b"replicas: 2\n" for app in REPOSITORY_OF}
+        hook = {f"{self.folder(WEB_DEV)}/values.yaml": b'migrate: {image: "registry.example.org/acme/web-migrate:1"}\n'}
+        self.branch.put(tree.with_files(values | hook), "a workspace\n")
         self.sandbox.start()
         for manifest in documents.objects(self.branch.read("bootstrap/root.yaml")):
             self.sandbox.fleet.home.apply(manifest)
         await self.settle()
 
-    def deploy(self, name: str, tag: str, *, app: str = "", new: bool = False) -> str:
-        app = app or name.rsplit("-", 2)[0]
-        environment = name.rsplit("-", 2)[1]
-        target = Target(id=DeploymentId(name), environment=environment, cluster="in-cluster", new=new)
-        return self.branch.run(Deploy(app=app, targets=(target,), images={"main": Image(repository=REPOSITORY_OF[app], tag=tag)}))
+    def _workspace(self) -> Iterator[Intent]:
+        yield Init(slug="acme", id="01JD8Z6W4T0Q8C2V6N3M5X7Y9A", repo_url=self.sandbox.repo_url)
+        for name in ("dev", "prod"):
+            yield CreateEnvironment(name=name, new=True)
+        for app, repository in REPOSITORY_OF.items():
+            chart = Chart(path="charts/service", version="1.0.0")
+            yield CreateApp(app=App(name=app, chart=chart, images={"main": AppImage(repository=repository)}))
+        for name in (WEB_DEV, SHOP_DEV, WEB_PROD, SHOP_PROD):
+            yield deploy(name, "1.0.0", new=True)
+        yield CreateApp(app=App(name="exporter", kind="addon", chart=Chart(repo=CHART_REPO, name="exporter")))
+        there = Target(id=DeploymentId(EXPORTER), environment="prod", cluster="in-cluster", new=True)
+        yield Deploy(app="exporter", targets=(there,), chart_version="0.1.0")
+
+    def deploy(self, name: str, tag: str, *, repository: str = "", new: bool = False) -> str:
+        """Push a release of an image's tag."""
+        return self.branch.run(deploy(name, tag, repository=repository, new=new))
 
     def edit(self, path: str, pattern: str, replacement: str) -> str:
         """Push a file with one change; the pattern has to be in it."""
@@ -189,6 +193,12 @@ class Rig:
 
     def _hear(self, kind: str, shown: Shown) -> None:
         self.seen.append(Look(kind, shown.name, shown.document()))
+
+
+def deploy(name: str, tag: str, *, repository: str = "", new: bool = False) -> Deploy:
+    app, environment, _ = name.rsplit("-", 2)
+    target = Target(id=DeploymentId(name), environment=environment, cluster="in-cluster", new=new)
+    return Deploy(app=app, targets=(target,), images={"main": Image(repository=repository or REPOSITORY_OF[app], tag=tag)})
 
 
 def messages(rig: Rig, name: str, since: int) -> Iterator[str]:

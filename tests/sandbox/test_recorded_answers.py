@@ -14,7 +14,13 @@ from backends.sandbox.server import Server
 from tests.sandbox.rig import EXPORTER, ROOT, SHOP_DEV, SHOP_PROD, WEB_DEV, Rig
 from tests.shared import need_shared, recording
 
-_NAMES = {"web-dev-aaaaaa": WEB_DEV, "api-dev-bbbbbb": SHOP_DEV, "web-prod-cccccc": EXPORTER, "api-prod-dddddd": SHOP_PROD, "tiphys-root": ROOT}
+_NAMES = {
+    "web-dev-aaaaaa": WEB_DEV,
+    "api-dev-bbbbbb": SHOP_DEV,
+    "web-prod-cccccc": EXPORTER,
+    "api-prod-dddddd": SHOP_PROD,
+    "tiphys-root": ROOT,
+}
 _HEADERS = ("content-type", "content-encoding", "grpc-metadata-content-type", "vary")
 
 # What the recorded server had and this workspace has not: hooks in prod, client-side applies of Applications, another chart's values.
@@ -24,6 +30,7 @@ _ABSENT = re.compile(
     r"sources\[\]\.path|\.nodes\[\]\.(images|info)|syncResult|finishedAt|operationState|retryCount|labels\.app$|annotations\.user|"
     r"items\[\]\.status\.resources\[\]\.health"
 )
+
 
 def ours(text: str) -> str:
     """A recorded request or error in the names of the rig."""

@@ -13,7 +13,6 @@ from backends.gitops.intents import CreateApp
 from backends.sandbox.objects import Key, dig, with_
 from tests.sandbox.rig import (
     MANAGER,
-    REPOSITORY_OF,
     SHOP_DEV,
     SHOP_PROD,
     WEB_DEV,
@@ -141,10 +140,9 @@ async def test_a_file_outside_the_generate_paths_stays_stale_until_a_hard_refres
 
 async def test_a_first_deploy_and_its_end(rig: Rig) -> None:
     name = "new-dev-abcdef"
-    REPOSITORY_OF["new"] = "registry.example.org/acme/new"
-    chart = Chart(path="charts/service", version="1.0.0")
-    rig.branch.run(CreateApp(app=App(name="new", chart=chart, images={"main": AppImage(repository=REPOSITORY_OF["new"])})))
-    rig.deploy(name, "1.0.0", app="new", new=True)
+    chart, repository = Chart(path="charts/service", version="1.0.0"), "registry.example.org/acme/new"
+    rig.branch.run(CreateApp(app=App(name="new", chart=chart, images={"main": AppImage(repository=repository)})))
+    rig.deploy(name, "1.0.0", repository=repository, new=True)
     rig.edit(f"{rig.folder(name)}/values.yaml", r"\{\}", 'migrate: {image: "migrate:1"}')
     await rig.refresh(MANAGER)
     await rig.settle()
@@ -155,7 +153,7 @@ async def test_a_first_deploy_and_its_end(rig: Rig) -> None:
     assert ("OutOfSync", "Healthy", "Succeeded", False) in states
 
     gone = rig.mark()
-    rig.branch.write({path: None for path in rig.branch.tree.paths(rig.folder(name))}, "its end")
+    rig.branch.write(dict.fromkeys(rig.branch.tree.paths(rig.folder(name))), "its end")
     await rig.refresh(MANAGER)
     await rig.settle()
     assert ("DELETED",) == rig.states(name, gone)[-1]
@@ -235,7 +233,9 @@ async def test_a_failing_hook_is_retried_terminated_and_mended(rig: Rig) -> None
     assert "Retrying operation. Attempt #1" in said
     waits = next(text for text in said if "Retrying attempt #1 at" in text)
     assert waits.startswith("one or more synchronization tasks completed unsuccessfully. Retrying attempt #1 at ")
-    held = [look for look in rig.seen[place:] if look.name == WEB_DEV and dig(look.application, "status", "operationState", "message") == waits]
+    held = [
+        look for look in rig.seen[place:] if look.name == WEB_DEV and dig(look.application, "status", "operationState", "message") == waits
+    ]
     assert ("Running", True) == (held[0].state[2], "finishedAt" in held[0].application["status"]["operationState"])
 
 

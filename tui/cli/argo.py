@@ -49,9 +49,9 @@ async def sync(arguments: argparse.Namespace, output: Output) -> int:
         _said(output, "sync requested" if not arguments.dry_run else "dry run requested", seen)
         if not arguments.wait:
             return 0
-        from tui.cli.waiting import wait_for_operation
+        from tui.cli.watch import synced
 
-        return await wait_for_operation(workspace, found, output, timeout=arguments.timeout)
+        return await synced(workspace, found, output, seconds=arguments.timeout, whole=not (arguments.dry_run or resources))
 
 
 def _resource(text: str, application: Application) -> SyncResource:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
+from backends.domain.stage import Stage
 from backends.gitops import resolve
 from backends.gitops.layout import Layer, LayerKind
 from tui.cli import nouns
 from tui.cli.output import Output
 from tui.cli.session import fetched, opened
+
+if TYPE_CHECKING:
+    from backends.domain.release import Release
+    from backends.live.observations import Observations
 
 
 async def history(arguments: argparse.Namespace, output: Output) -> int:
@@ -22,8 +28,17 @@ async def history(arguments: argparse.Namespace, output: Output) -> int:
             environment=_name(layer, LayerKind.ENVIRONMENT),
             limit=arguments.limit,
         )
-        output.listing([nouns.release(one, None) for one in releases], nouns.COLUMNS["release"])
+        observations = workspace.observations()
+        items = [nouns.release(one, _outcome(one, observations)) for one in releases]
+        output.listing(items, nouns.COLUMNS["release"])
         return 0
+
+
+def _outcome(release: Release, observations: Observations) -> str | None:
+    """Where its deployments were last seen with it, where somebody here watched: "Live", or the stages that differ."""
+    seen = [observations.of(id, release.commit) for id in release.deployments]
+    stages = {str(Stage.LIVE if one.was_live else one.stage) for one in seen if one is not None and (one.was_live or one.stage)}
+    return ", ".join(sorted(stages)) or None
 
 
 def _name(layer: Layer | None, kind: LayerKind) -> str | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backends.gitops.plan import Plan
     from backends.gitops.tree import Tree
     from backends.live.follow import Follower
+    from backends.live.observations import Observations
     from backends.workspace import Workspace
 
 _KINDS: Mapping[type, FollowKind] = {
@@ -52,12 +53,16 @@ async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Name
             output.warn(str(error))
         if plan.empty:
             said(None, plan, output)
-            commit = await _newest(workspace, targets)
+            commit = await newest_release(workspace, targets)
         else:
             written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
             said(written, plan, output)
-            commit = written.commit or await _newest(workspace, targets)
-        await told(followed(follower, commit, intent, plan, targets), output)
+            commit = written.commit or await newest_release(workspace, targets)
+        observations = workspace.observations()
+        try:
+            await told(followed(follower, commit, intent, plan, targets), output, observations)
+        finally:
+            observations.save()
         return follower.exit_code
 
 
@@ -88,9 +93,18 @@ def targets_of(intent: Intent, tree: Tree) -> tuple[DeploymentId, ...]:
     return ()
 
 
-async def told(steps: AsyncIterator[Followed], output: Output) -> None:
-    """Say every step as it comes: a line for people, a JSON object for machines."""
+async def newest_release(workspace: Workspace, targets: tuple[DeploymentId, ...]) -> Sha:
+    """The newest release of the targets; the head where they have none in common."""
+    releases = await workspace.last_changes()
+    commits = {releases[target].commit for target in targets if target in releases}
+    return commits.pop() if len(commits) == 1 else workspace.repo.require_head()
+
+
+async def told(steps: AsyncIterator[Followed], output: Output, observations: Observations | None = None) -> None:
+    """Say every step as it comes, a line for people, a JSON object for machines; and remember what was seen of releases."""
     async for step in steps:
+        if observations is not None and step.deployment is not None and step.milestones is not None:
+            observations.add(step.deployment, step.milestones, step.rollout.stage)
         for record in records(step):
             if output.machine:
                 output.record(record)
@@ -154,10 +168,3 @@ def _environment(intent: Intent, plan: Plan) -> str:
         case Pause(target=Layer(kind=LayerKind.ENVIRONMENT, name=name)) | Resume(target=Layer(kind=LayerKind.ENVIRONMENT, name=name)):
             return name
     return next((reach.environment for reach in plan.reaches), "")
-
-
-async def _newest(workspace: Workspace, targets: tuple[DeploymentId, ...]) -> Sha:
-    """The newest release of the targets; the head where they have none in common."""
-    releases = await workspace.last_changes()
-    commits = {releases[target].commit for target in targets if target in releases}
-    return commits.pop() if len(commits) == 1 else workspace.repo.require_head()

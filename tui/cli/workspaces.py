@@ -132,11 +132,20 @@ async def _server_facts(workspace: Workspace, output: Output) -> dict[str, objec
 
 
 def _remember(name: str, one: Chosen, identity: str, workspace: Workspace, output: Output) -> None:
+    """Keep what was given, on top of what was known of the same repository, and make it the last opened one."""
+    repo = workspace.repo.url if workspace.has_repo else ""
+    before = config.known().workspaces.get(name, config.KnownWorkspace())
+    if before.repo != repo:  # another workspace by that name: nothing of it is kept
+        before = config.KnownWorkspace()
+    given = {key: value for key, value in msgspec.structs.asdict(one.known.connection).items() if value}
     known = msgspec.structs.replace(
         one.known,
-        id=identity or one.known.id,
-        repo=workspace.repo.url if workspace.has_repo else "",
-        argocd=workspace.server.url if workspace.has_server else "",
+        id=identity or before.id,
+        repo=repo,
+        argocd=workspace.server.url if workspace.has_server else before.argocd,
+        author=one.known.author or before.author,
+        signing=one.known.signing if one.known.signing is not None else before.signing,
+        connection=msgspec.structs.replace(before.connection, **given),
     )
     if "@" in one.known.repo.partition("://")[2].partition("/")[0] and one.known.repo.startswith("http"):
         output.note("the password in the URL is not remembered: a git credential helper or --git-token-file FILE gives it next time")
