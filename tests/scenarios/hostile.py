@@ -101,10 +101,19 @@ def _events() -> dict[str, Any]:
 
 
 def _managed() -> dict[str, Any]:
-    live = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EVIL, "namespace": EVIL}, "data": {EVIL: EVIL, "long": "a" * LONG}}
+    live = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": EVIL, "namespace": EVIL},
+        "data": {EVIL: EVIL, "long": "a" * LONG},
+    }
     target = {**live, "data": {EVIL: f"other {EVIL}", "long": "b" * LONG}}
     states = {"targetState": json.dumps(target), "liveState": json.dumps(live), "normalizedLiveState": json.dumps(live)}
-    return {"items": [{"kind": "ConfigMap", "namespace": EVIL, "name": EVIL, "modified": True, **states, "predictedLiveState": json.dumps(target)}]}
+    return {
+        "items": [
+            {"kind": "ConfigMap", "namespace": EVIL, "name": EVIL, "modified": True, **states, "predictedLiveState": json.dumps(target)}
+        ]
+    }
 
 
 class HostileArgoCD(ThreadingHTTPServer):
@@ -170,7 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/v1/session/userinfo": lambda: {"loggedIn": True, "username": EVIL, "iss": EVIL, "groups": [EVIL]},
             "/api/v1/settings": lambda: {"url": EVIL},
             "/api/v1/clusters": lambda: {
-                "items": [{"name": EVIL, "server": EVIL, "info": {"connectionState": {"status": EVIL, "message": EVIL}, "serverVersion": EVIL}}]
+                "items": [
+                    {"name": EVIL, "server": EVIL, "info": {"connectionState": {"status": EVIL, "message": EVIL}, "serverVersion": EVIL}}
+                ]
             },
             "/api/v1/projects": lambda: {
                 "items": [

@@ -76,6 +76,7 @@ def followed(
         targets=targets or plan.deployments,
         environment=_environment(intent, plan),
         changed_paths=tuple(diff.path for diff in plan.files),
+        has_hooks={one.deployment: bool(one.hooks) for one in plan.rendered if not (one.missing or one.error)},
     )
 
 
