@@ -12,8 +12,8 @@ from tui.cli import nouns
 from tui.cli.columns import COLUMNS
 from tui.cli.output import Output
 from tui.cli.parser import Command
-from tui.cli.pending import reported
 from tui.cli.session import chosen, endpoint, fetched, opened
+from tui.cli.write import reported
 
 if TYPE_CHECKING:
     from backends.argocd.types import Application
