@@ -16,6 +16,7 @@ from backends.gitops.document import read_all
 
 if TYPE_CHECKING:
     from backends.argocd.protocol import ArgoCD
+    from backends.argocd.types import Application
     from backends.gitops.tree import Tree
 
 HAND_OVER = "kubectl apply -n {namespace} -f -"
@@ -52,10 +53,24 @@ async def bootstrap(server: ArgoCD, tree: Tree) -> Bootstrapped:
     namespace = str(application["metadata"].get("namespace") or "argocd")
     try:
         await server.create_project(project)
-        created = await server.create_application(application)
+        created = await _created(server, application)
     except Forbidden as error:
         raise NotAllowed(error, data, namespace) from error
     return Bootstrapped(created.key, created.status.sync.status, created.status.health.status)
+
+
+async def _created(server: ArgoCD, application: dict[str, Any]) -> Application:
+    """The Application, validated by Argo CD where it can.
+
+    Its validation resolves the remote's HEAD, which in a fresh bare repository names a branch that is not there (seen on 3.6); what
+    is compared is `targetRevision`, so such a repository works, and its trouble would show in the root's conditions.
+    """
+    try:
+        return await server.create_application(application)
+    except Invalid as error:
+        if "'HEAD'" not in error.message:
+            raise
+    return await server.create_application(application, validate=False)
 
 
 def _objects(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:

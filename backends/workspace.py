@@ -16,7 +16,7 @@ from backends.errors import Refused
 
 if TYPE_CHECKING:
     from backends.argocd.protocol import ArgoCD
-    from backends.domain.ids import ChangeId, DeploymentId, Sha
+    from backends.domain.ids import AppKey, ChangeId, DeploymentId, Sha
     from backends.domain.release import Release
     from backends.gitops.catalog import Catalog
     from backends.gitops.intent import Intent
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from backends.gitops.tree import Tree
     from backends.gitops.writer import Written
     from backends.live.follow import Follower
-    from backends.live.following import FollowOptions
+    from backends.live.following import FollowOptions, Looked
     from backends.live.nudge import Notice
+    from backends.live.observations import Observations
+    from backends.live.snapshot import FeedStatus
     from backends.render.renderer import Renderer
 
 
@@ -112,6 +114,12 @@ class Workspace:
 
         return await in_thread(read)
 
+    async def has_deployment(self, name: str) -> bool:
+        """Whether the repository, as fetched last, names a deployment of that id."""
+        from backends.gitops.workspace_layout import LAYOUT
+
+        return await in_thread(lambda: any(place.id == name for place in LAYOUT.deployments(self.tree())))
+
     async def history(
         self, *, deployment: DeploymentId | None = None, app: str | None = None, environment: str | None = None, limit: int | None = None
     ) -> tuple[Release, ...]:
@@ -133,7 +141,13 @@ class Workspace:
         """The releases that a rollback can go back to, newest first; those known never to have been Live are left out."""
         from backends.gitops import earlier
 
-        return await in_thread(lambda: list(earlier.earlier(self.repo, self.tree(), place, releases)))
+        observations = self.observations()
+
+        def was_live(commit: Sha) -> bool | None:
+            seen = observations.of(place.id, commit)
+            return seen.was_live if seen else None
+
+        return await in_thread(lambda: list(earlier.earlier(self.repo, self.tree(), place, releases, was_live)))
 
     # ── writing Git ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -210,7 +224,7 @@ class Workspace:
 
         if written.commit is None:
             return ()
-        paths = await in_thread(self.repo.changed_paths, written.commit)
+        paths = await in_thread(lambda commit: next(self.repo.commits([commit], names=True)).paths, written.commit)
         after = self.tree(written.commit)
         before = self.tree(written.parent) if written.parent else Tree.of({})
         workspace = files.workspace(after)
@@ -223,6 +237,31 @@ class Workspace:
         from backends.live.follow import Follower
 
         return Follower(argocd=self.server, repo=self.repo, workspace=files.workspace(self.tree()), options=options)
+
+    async def watcher(self, key: AppKey) -> Follower:
+        """Follows one Application without a commit of ours, whether a directory of the workspace names it or not."""
+        from backends.live.follow import Follower
+        from backends.live.following import FollowOptions
+
+        options = FollowOptions(nudge=False)
+        if self.has_repo and await self.has_deployment(key.name):
+            return self.follower(options)
+        return Follower(argocd=self.server, application=key, options=options)
+
+    def observations(self) -> Observations:
+        """What was seen of releases: a cache."""
+        from backends.gitops import files
+        from backends.live.observations import Observations
+
+        return Observations(self.state_dir / "observations" / f"{files.workspace(self.tree()).id}.json")
+
+    async def look(self, ids: Sequence[DeploymentId]) -> tuple[Mapping[DeploymentId, Looked], FeedStatus]:
+        """One honest look at deployments: the feed's burst, and trees, windows and events where they matter."""
+        from backends.live.following import FollowOptions
+
+        async with self.follower(FollowOptions(nudge=False)) as follower:
+            status = await follower.ready()
+            return await follower.look(ids), status
 
     @property
     def journal(self) -> Journal:

@@ -20,7 +20,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How Argo CD is reached: paths and switches, never a secret."""
+    """How Argo CD and the Git remote are reached: paths and switches, never a secret."""
 
     auth_token_file: str = ""
     argocd_context: str = ""
@@ -31,6 +31,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     client_key: str = ""
     insecure: bool = False
     plaintext: bool = False
+    git_token_file: str = ""
 
 
 class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

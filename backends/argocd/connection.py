@@ -24,7 +24,7 @@ from backends.argocd.endpoint import Endpoint, parse_url, tls_context
 from backends.argocd.failures import Asked
 from backends.argocd.proxy import is_loopback
 from backends.argocd.session import Session
-from backends.errors import BackendError, ProtocolError, TimedOut
+from backends.errors import BackendError, ProtocolError, Refused, TimedOut
 from backends.secret import Secret
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class Connection:
         return Asked(who=self.session.who(), secrets=(*self.session.secrets, *(value for _, value in self.endpoint.headers), *proxy))
 
     async def _accepted(self, call: Call) -> httpx.Response:
+        if self.endpoint.readonly and not call.anonymous and (call.method != "GET" or any(name == "refresh" for name, _ in call.query)):
+            self._fail(call, Refused("read-only: nothing is asked of Argo CD that changes something"))
         """The answer of a call once it is one: a JSON success."""
         token = None if call.anonymous else await self._placed(call, self.session.token())
         response = await self._send(call, token)

@@ -52,6 +52,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         insecure: accept any certificate.
         headers: sent with every call, and never to another origin.
         proxy: URL of the proxy to go by.
+        readonly: refuse every call that changes something, refreshes included.
 
     Raises `Invalid` when the URL or a header cannot be used.
     """
@@ -63,6 +64,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     headers: tuple[tuple[str, Secret], ...] = ()
     proxy: Secret | None = None
+    readonly: bool = False
     timeouts: Timeouts = Timeouts()
 
     def __post_init__(self) -> None:

@@ -36,6 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     plaintext: bool = False
     headers: Sequence[str] = ()
+    readonly: bool = False
 
 
 def resolve(
@@ -68,6 +69,7 @@ def resolve(
         insecure=options.insecure or (context is not None and context.insecure),
         headers=tuple(parse_header(each) for each in options.headers),
         proxy=proxy_for(url, environ),
+        readonly=options.readonly,
         timeouts=timeouts,
     )
 

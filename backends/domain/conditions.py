@@ -63,7 +63,7 @@ def sentence(text: str) -> str:
     last = _CACHED.sub("", last)
     for prefix in ("Error: ", "ComparisonError: "):
         last = last.removeprefix(prefix)
-    last = clean(last, limit=LIMIT)
+    last = clean(last, limit=LIMIT).rstrip(".")
     file = file_in(said)
     return f"{last} ({file})" if file and file not in last else last
 

@@ -23,7 +23,7 @@ from backends.domain.settling import settle
 from backends.domain.stage import ContainsCommit, FeedState, Flag, Rollout, Seen, Stage, Wanted
 from backends.text import clean
 
-__all__ = ["ContainsCommit", "FeedState", "Flag", "Rollout", "Seen", "Stage", "Wanted", "derive", "look", "settle"]
+__all__ = ["ContainsCommit", "FeedState", "Flag", "Rollout", "Seen", "Stage", "Wanted", "derive", "look", "pushed", "settle"]
 
 LIMIT = 400
 """Characters of a reason line."""
@@ -49,6 +49,11 @@ def derive(wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetim
 def look(previous: Rollout | None, wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetime) -> Rollout:
     """One look as it is shown: `derive` with what is shown now, then `settle`."""
     return settle(previous, derive(wanted, seen, contains=contains, now=now, previous=previous), now=now)
+
+
+def pushed(wanted: Wanted) -> Rollout:
+    """What a follower shows before its first look, so that Committed always appears and nothing else shows before it has lasted."""
+    return Rollout(stage=Stage.COMMITTED, since=wanted.committed_at, reason="pushed")
 
 
 def _first_row(wanted: Wanted, seen: Seen, known: Facts | None, contains: ContainsCommit, now: datetime) -> Rollout:
@@ -110,7 +115,7 @@ def _application(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         if conditions.transient(error.message) and not _again(known, error, wanted):
             return Rollout(stage=Stage.COMMITTED, since=reconciled, reason=f"Argo CD could not compare and will try again: {said}")
         return Rollout(stage=Stage.SYNC_FAILED, since=error.last_transition_time or reconciled, reason=said)
-    unfetched = known.revision if known.holds is None else known.operation.revision if known.operation and known.ours is None else ""
+    unfetched = known.revision if known.holds is None else known.active.revision if known.active and known.ours is None else ""
     if unfetched:
         return Rollout(stage=Stage.UNKNOWN, undecided=True, revision=unfetched, reason=f"fetching {unfetched[:7]}")
     if not known.holds:
@@ -135,7 +140,7 @@ def _application(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         return Rollout(stage=Stage.SYNCING, since=known.active.started_at, reason=reason, progress=step, flags=flags)
     if known.ended and known.ended.failed and known.ours:
         said = operation.failure(known.ended)
-        reason = conditions.sentence(known.ended.message).rstrip(".")
+        reason = conditions.sentence(known.ended.message)
         return Rollout(stage=Stage.SYNC_FAILED, since=known.ended.finished_at, reason=f"{reason}: {said}" if said else reason)
     if known.sync == "OutOfSync":
         return _out_of_sync(wanted, seen, known, now)
@@ -182,7 +187,8 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
     began = health.last_transition_time
     reached = max((at for at in (began, finished, wanted.committed_at) if at), default=None)
     ready = str(pods.readiness(seen.tree))
-    found = pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
+    healthy = health.status == "Healthy"
+    found = () if healthy else pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
     unplaced = next((clean(e.message, limit=300) for e in seen.scheduling if e.reason == "FailedScheduling"), "")
     said = pods.waits(seen.tree) or clean(health.message, limit=200).replace("Caused by ", "waits for ")
     if health.status == "Degraded":
@@ -195,7 +201,7 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
         return Rollout(stage=Stage.DEGRADED, since=bad[0].at or began, reason=f"{bad[0].sentence()}{more}", progress=ready)
     if health.status in ("Missing", "Suspended"):
         return Rollout(stage=Stage(health.status), since=began, reason=said or _resources(known.app, health.status))
-    if health.status == "Healthy":
+    if healthy:
         return Rollout(stage=Stage.LIVE, since=reached, progress=ready)
     crashing = any(one.kind.alarming for one in found)
     flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing else frozenset[Flag]()
@@ -204,6 +210,9 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
 
 
 def _left(app: Application) -> str:
+    refused = next((c for c in app.status.conditions or () if c.type == "DeletionError"), None)
+    if refused:
+        return f"Argo CD cannot delete it: {conditions.sentence(refused.message)}"
     names = [f"{r.kind}/{r.name}" for r in app.status.resources or () if not r.hook]
     left = (
         f"{len(names)} resources are left: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else "its resources are going"

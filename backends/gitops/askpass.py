@@ -159,6 +159,7 @@ def serving(answers: Answers, folder: Path) -> Iterator[dict[str, str]]:
 def _write_shim(home: Path) -> str:
     code = home / "shim.py"
     code.write_bytes(resources.files("backends.gitops").joinpath("askpass_shim.py").read_bytes())
+    code.chmod(0o600)
     shim = home / "askpass"
     # a shell in between, since the interpreter's path may be too long for a `#!` line or hold blanks
     python = sys.executable or "python3"

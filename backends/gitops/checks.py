@@ -19,6 +19,7 @@ from backends.text import clean
 DEPTH = 4
 """Slashes in the path of a deployment's own files."""
 OWN_FILES = ("application.yaml", "release.yaml")
+_TELLING = ("/application.yaml", "/deployment.yaml")
 MANAGER_LIMIT = 1500
 """Children that one Manager carries: each costs about 0.4 KB of its own status, and etcd ends at 1.5 MiB."""
 
@@ -27,7 +28,8 @@ def path_problems(paths: Iterable[str]) -> tuple[Problem, ...]:
     """What paths alone tell: a second application.yaml below a deployment, two deployments of one name, parameter overrides of others."""
     found: list[Problem] = []
     folders: dict[str, str] = {}
-    for path in paths:
+    telling = [path for path in paths if path.endswith(_TELLING) or ".argocd-source" in path]
+    for path in telling:
         name = path[path.rfind("/") + 1 :]
         if name.startswith(".argocd-source") and name.endswith(".yaml"):
             found.append(Problem(path, 0, 0, "Argo CD takes this file over what Git says of an Application, and Tiphys did not write it"))

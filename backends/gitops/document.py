@@ -192,9 +192,9 @@ class _Reader:
     def scalar(self, node: Node) -> Any:
         text: str = node.value
         if self.tags and (tag := self._explicit_tag(node)):
-            if tag in ("!!str", "!"):
-                return text
-            self._tagged(node)
+            if tag not in ("!!str", "!") or self.owner is Owner.MACHINE:
+                self._tagged(node)
+            return go(text).value if tag in ("!!int", "!!float", "!!bool", "!!null") else text
         if node.style not in (None, ""):
             return text
         if unlike := difference(text):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from backends.domain.ids import Sha
 from backends.gitops.git import Git
-from backends.gitops.trouble import GitRefused, Trouble
-from backends.text import clean
+from backends.gitops.trouble import GitFailed, GitRefused, Trouble
+from backends.text import clean, clean_lines
+
+SIGNING_SECONDS = 60.0
+"""What a signing program may take: it may be asking a person by a window of its own."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -50,6 +55,37 @@ def read_identity(git: Git) -> Identity:
         )
     signing = settings.get("gpg.format", "openpgp").lower() if settings.get("commit.gpgsign", "").lower() in _TRUE else ""
     return Identity(name.strip(), email.strip(), signing, settings.get("user.signingkey", "") if signing else "")
+
+
+def commit_tree(git: Git, who: Identity, tree: str, message: str, parents: Sequence[Sha], shim: Mapping[str, str] | None = None) -> Sha:
+    """Store a commit of a tree object, signed where the identity says so (`commit-tree` does not look at `commit.gpgSign` itself).
+
+    `shim`: environment that answers for the signing program, which has no terminal to ask on.
+    Raises `GitFailed`; its kind is `SIGNING_FAILED` when the signing program would not.
+    """
+    people = ("AUTHOR", "COMMITTER")
+    extra = {f"GIT_{role}_{what}": value for role in people for what, value in (("NAME", who.name), ("EMAIL", who.email))}
+    arguments = ["commit-tree", *(part for parent in parents for part in ("-p", parent))]
+    if not who.signing:
+        return Sha(git.run(*arguments, tree, data=message.encode(), extra=extra, operation="commit").decode().strip())
+    done = git.try_run(
+        *arguments,
+        f"-S{who.key}",
+        tree,
+        data=message.encode(),
+        extra={**extra, **(shim or {})},
+        settings=(f"gpg.format={who.signing}",),
+        timeout=SIGNING_SECONDS,
+    )
+    if done.code:
+        said = [line for line in clean_lines(done.err, limit=300) if line.strip() and "failed to write commit" not in line]
+        raise GitFailed(
+            f"the commit could not be signed: {' / '.join(said[-3:]) or 'the signing program said nothing'}",
+            kind=Trouble.SIGNING_FAILED,
+            operation="commit",
+            hint="unlock the key in its agent (gpg wants GPG_TTY and a running gpg-agent), or `git config commit.gpgSign false`",
+        )
+    return Sha(done.out.decode().strip())
 
 
 _TRUE = frozenset(("true", "yes", "on", "1"))

@@ -102,7 +102,7 @@ def extent(text: str, span: Span) -> int:
         return extent(text, span.items[-1])
     if span.shape is Shape.SCALAR and span.style in ("|", ">"):
         if re.match(r"[|>](\d?\+|\+\d?)", text[span.start :]):
-            return span.end - 1 if text[: span.end].endswith("\n") else span.end
+            return line_end(text, span.end - 1) if text[: span.end].endswith("\n") else span.end
         return line_end(text, span.start + len(text[span.start : span.end].rstrip()))
     return span.end
 
@@ -116,7 +116,7 @@ def line_end(text: str, index: int) -> int:
     at = text.find("\n", index)
     if at < 0:
         return len(text)
-    return at - 1 if at > index and text[at - 1] == "\r" else at
+    return at - 1 if at and text[at - 1] == "\r" else at
 
 
 def column(text: str, index: int) -> int:

@@ -51,7 +51,7 @@ def environment_yaml(environment: Environment) -> bytes:
 
 def environment_fields(environment: Environment) -> dict[str, Any]:
     """An environment as plain values by key, times as RFC 3339 text; what a splice writes."""
-    fields: dict[str, Any] = msgspec.to_builtins(environment)
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(environment))
     del fields["name"]
     fields["paused"] = environment.paused and pause_fields(environment.paused.until, environment.paused.reason)
     return fields

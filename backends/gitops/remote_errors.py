@@ -6,7 +6,9 @@ them. `explain` decides; nothing here runs git.
 
 from __future__ import annotations
 
+import errno
 import re
+from pathlib import Path
 
 from backends.gitops.trouble import (
     GitError,
@@ -32,7 +34,7 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         Trouble.NOT_ALLOWED,
         ("GitLab: You are not allowed", "You are not allowed to (?:push|force)", "Not allowed to push to protected branch"),
     ),
-    (Trouble.SHALLOW, ("shallow update not allowed", "source repository is shallow", "from shallow")),
+    (Trouble.SHALLOW, ("shallow update not allowed", "source repository is shallow", "from shallow", "shallow roots are not allowed")),
     (Trouble.CHECKED_OUT, ("branch is currently checked out",)),
     (
         Trouble.CANNOT_LOCK_REF,
@@ -46,7 +48,7 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         Trouble.NON_FAST_FORWARD,
         (r"\[rejected\].*\((?:non-fast-forward|needs force)\)", "denying non-fast-forward", r"rejected\].*non-fast-forward"),
     ),
-    # who the other side is, and who we are to it
+    # who the other side is, and who we are to it; hosts that hide a repository speak of permission, too
     (Trouble.HOST_KEY_CHANGED, ("REMOTE HOST IDENTIFICATION HAS CHANGED", "host key for .* has changed")),
     (Trouble.HOST_KEY_UNKNOWN, ("Host key verification failed", "No .* host key is known", "authenticity of host")),
     (Trouble.PROXY, ("proxy CONNECT", "from proxy", "CONNECT tunnel failed", "resolve proxy", "SOCKS[45]?.*(?:refused|fail|complete)")),
@@ -63,20 +65,6 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         ),
     ),
     (Trouble.NO_CREDENTIALS, ("could not read (?:Username|Password)", "unable to read askpass response", "terminal prompts disabled")),
-    (
-        Trouble.FORBIDDEN,
-        (
-            "returned error: 403",
-            "Permission to .* denied",
-            "Write access to repository not granted",
-            "marked as read.only",
-            "access denied or repository not exported",
-            "service not enabled",
-            "You don't have permission",
-            "not authorized to",
-        ),
-    ),
-    # whether it is a repository at all
     (Trouble.DUBIOUS_OWNERSHIP, ("dubious ownership",)),
     (Trouble.UNSAFE_URL, ("transport '.*' not allowed", "strange (?:hostname|pathname)", "not supported or disabled in libcurl")),
     (
@@ -88,6 +76,19 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
             "does not appear to be a git repository",
             "not a git repository",
             "project you were looking for could not be found",
+        ),
+    ),
+    (
+        Trouble.FORBIDDEN,
+        (
+            "returned error: 403",
+            "Permission to .* denied",
+            "Write access to repository not granted",
+            "marked as read.only",
+            "access denied or repository not exported",
+            "service not enabled",
+            "You don't have permission",
+            "not authorized to",
         ),
     ),
     (Trouble.BRANCH_MISSING, ("couldn't find remote ref", "remote ref does not exist")),
@@ -269,6 +270,14 @@ def timed_out(operation: str, target: str, seconds: float, *, stalled: bool) -> 
     """The error for a git that we ended ourselves after `seconds`."""
     sentence = f"nothing came for {seconds:.3g} s" if stalled else f"not done within {seconds:.3g} s"
     return GitTimedOut(sentence, kind=Trouble.TIMED_OUT, operation=operation, target=target, hint=_AGAIN)
+
+
+def not_writable(operation: str, path: Path, error: OSError) -> GitFailed:
+    """The error for a file or folder of ours that could not be made."""
+    kind = Trouble.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Trouble.CACHE_NOT_WRITABLE
+    _, sentence, hint = _WORDS[kind]
+    reason = clean(f"{path}: {error.strerror or error}", limit=300)
+    return GitFailed(sentence.replace("{}", reason), kind=kind, operation=operation, hint=hint)
 
 
 def _error(kind: Trouble, line: str, says: tuple[str, ...], operation: str, target: str) -> GitError:

@@ -22,7 +22,7 @@ from backends.gitops.address import Address, Credentials, parse_address, parse_b
 from backends.gitops.ancestry import Ancestry
 from backends.gitops.askpass import Ask, AskHostKey, serving
 from backends.gitops.git import Git
-from backends.gitops.identity import Identity, read_identity
+from backends.gitops.identity import Identity, commit_tree, read_identity
 from backends.gitops.listing import Listings, build
 from backends.gitops.lock import TurnLock
 from backends.gitops.log import Commit, read_log
@@ -30,11 +30,11 @@ from backends.gitops.messages import read_message
 from backends.gitops.objects import Objects
 from backends.gitops.progress import OnProgress
 from backends.gitops.remote import STALL_SECONDS, Remote
+from backends.gitops.remote_errors import explain
 from backends.gitops.tree import Entry, Tree, blob_id
 from backends.gitops.trouble import BranchMissing, GitError, GitFailed, Trouble
-from backends.text import clean_lines
+from backends.text import clean
 
-SIGNING_SECONDS = 60.0
 MANY = 2_000
 """Commit ids that fit a command line (41 bytes each) on every system."""
 
@@ -95,7 +95,8 @@ class Repo:
         Args:
             url: https, http, ssh, file, or a local path; a password in it counts as `credentials` and is kept nowhere else.
             cache_dir: where clones live; one folder a remote.
-            credentials: a user and a password or token, bound to the URL's origin; or a function that asks a person.
+            credentials: a user and a password or token, bound to the URL's origin (before those in the URL); or a function that asks a
+                person (after those in the URL).
             ask_host_key: asks a person whether an unknown SSH host is the right one; without it such a host is refused.
             identity: who commits, where that is not what the Git configuration says.
             readonly: refuse `push`.
@@ -105,7 +106,7 @@ class Repo:
         """
         address, found = parse_address(url)
         branch = parse_branch(branch)
-        given = credentials or found
+        given = credentials if isinstance(credentials, Credentials) else found or credentials
         folder = cache_dir / address.cache_name
         clone.prepare(folder, address)
 
@@ -175,6 +176,8 @@ class Repo:
             if before is not None:
                 self._git.run("update-ref", "-d", self._ref)
             return Fetched(None, before, before is not None, branches)
+        if "\nwarning: rejected " in f"\n{said}":  # of a shallow remote git takes nothing, and calls that a success
+            raise explain("fetch", self.url, said)
         return Fetched(self.head(), before, "(forced update)" in said)
 
     def remote_head(self, *, cancel: Cancel | None = None, timeout: float | None = None) -> Sha | None:
@@ -191,7 +194,7 @@ class Repo:
         branches = self.fetched.branches if self.fetched else ()
         kind = Trouble.BRANCH_MISSING if branches else Trouble.EMPTY_REMOTE
         text = f"there is no branch {self.branch} at the remote" if branches else "the remote is empty"
-        hint = f"it has {', '.join(clean_lines(chr(10).join(branches[:8])))}" if branches else "tiphys init writes the first commit"
+        hint = f"it has {clean(', '.join(branches[:8]))}" if branches else "tiphys init writes the first commit"
         raise BranchMissing(text, branches=branches, kind=kind, target=self.url, hint=hint)
 
     def push(self, sha: Sha, *, progress: OnProgress | None = None, cancel: Cancel | None = None, timeout: float | None = None) -> None:
@@ -235,6 +238,21 @@ class Repo:
         """The bytes of many blobs by object id, asked for in one go and kept in memory. Raises `GitFailed`."""
         return self._objects.blobs(oids, done=done)
 
+    def read_at(self, commit: Sha, path: str) -> bytes | None:
+        """A file's bytes at any commit, without listing it; None when there is no such file. For many files of one commit take `tree`."""
+        if "\n" in path:
+            return self.tree(commit).read(path)  # a name on a line of its own cannot hold one
+        stored = self._objects.read(f"{commit}:{path}")
+        return stored.data if stored is not None and stored.kind == "blob" else None
+
+    def cache_file(self, name: str) -> Path:
+        """Where something derived from this branch may be kept; it goes when the clone goes."""
+        return self.folder / f"tiphys-{name}-{self._ref.rpartition('/')[2]}"
+
+    def descends(self, commit: Sha, ancestor: Sha) -> bool:
+        """Whether `commit`'s history holds `ancestor`, by one call of git; `contains` is for many questions."""
+        return self._git.try_run("merge-base", "--is-ancestor", ancestor, commit).code == 0
+
     def contains(self, revision: str, commit: Sha) -> bool | None:
         """Does `revision`'s history hold `commit`? None: `revision` has not been fetched. Thousands of answers a second."""
         return self._ancestry.contains(revision, commit, self.head)
@@ -247,6 +265,7 @@ class Repo:
         paths: Sequence[str] = (),
         names: bool = False,
         limit: int | None = None,
+        every_merge: bool = False,
     ) -> Iterator[Commit]:
         """Commits, newest first, children before parents.
 
@@ -254,11 +273,13 @@ class Repo:
             until: the newest (default: `head()`); `since`: commits that this one holds are left out.
             paths: only commits that changed something below these.
             names: fill `Commit.paths`.
+            every_merge: with `paths`, walk also what a merge did not take over.
         """
         until = until or self.head()
         if until is None:
             return iter(())
-        arguments = ["--topo-order", *([f"--max-count={limit}"] if limit is not None else []), until, *([f"^{since}"] if since else [])]
+        options = [*(["--full-history"] if every_merge else []), *([f"--max-count={limit}"] if limit is not None else [])]
+        arguments = ["--topo-order", *options, until, *([f"^{since}"] if since else [])]
         return read_log(self._git, *arguments, "--", *(f":(literal){path}" for path in paths), names=names)
 
     def commits(self, shas: Iterable[Sha], *, names: bool = False) -> Iterator[Commit]:
@@ -293,24 +314,10 @@ class Repo:
         entries = {path: None if data is None else Entry(tree.mode(path), blob_id(data)) for path, data in tree.changes.items()}
         root, made = build(self._objects, self._tree_id(tree.commit) if tree.commit else None, entries)
         self._objects.write({blob_id(data): ("blob", data) for data in blobs.values()} | made)
-        arguments = ["commit-tree", *(part for parent in parents for part in ("-p", parent))]
-        env = {"GIT_AUTHOR_NAME": who.name, "GIT_AUTHOR_EMAIL": who.email, "GIT_COMMITTER_NAME": who.name, "GIT_COMMITTER_EMAIL": who.email}
         if not who.signing:
-            return Sha(self._git.run(*arguments, root, data=message.encode(), extra=env, operation="commit").decode().strip())
+            return commit_tree(self._git, who, root, message, parents)
         with serving(self._remote.answering(), self.folder.parent) as shim:
-            settings = (f"gpg.format={who.signing}",)
-            done = self._git.try_run(
-                *arguments, f"-S{who.key}", root, data=message.encode(), extra=env | shim, settings=settings, timeout=SIGNING_SECONDS
-            )
-        if done.code:
-            said = [line for line in clean_lines(done.err, limit=300) if line.strip() and "failed to write commit" not in line]
-            raise GitFailed(
-                f"the commit could not be signed: {' / '.join(said[-3:]) or 'the signing program said nothing'}",
-                kind=Trouble.SIGNING_FAILED,
-                operation="commit",
-                hint="unlock the key in its agent (gpg needs GPG_TTY and a running gpg-agent), or `git config commit.gpgsign false`",
-            )
-        return Sha(done.out.decode().strip())
+            return commit_tree(self._git, who, root, message, parents, shim)
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -63,6 +63,11 @@ class Store:
         """The feeds as of now; a snapshot holds them as of its making. Safe from every thread."""
         return tuple(self._feeds.values())
 
+    @property
+    def managed(self) -> frozenset[AppKey]:
+        """What the directories of the workspace name, as of now."""
+        return self._managed
+
     def row(self, key: AppKey) -> Row | None:
         """The row as of now, not as of the last snapshot."""
         return self._rows.get(key)

@@ -1,50 +1,48 @@
-"""Chart archives inside a chart (`charts/*.tgz`), looked through before Helm unpacks them in memory.
+"""Chart archives inside a chart (`charts/*.tgz`), unpacked in memory, looked through and packed again before Helm gets them.
 
-Helm itself takes a link for an empty file, has no bound on archives within archives and reads a values schema wherever it lies; so members
-are checked here: plain files and folders only, paths below their chart, a bound on what they unpack to. Nothing is written to disk.
+Helm takes a link for an empty file, has no bound on archives within archives and reads a values schema wherever it lies; so members are
+checked: plain files and folders only, paths below their chart, a bound on what they unpack to, no schema that leads elsewhere. What Helm
+reads is packed by us from what was checked, since two readers of a tar file need not see the same one. Nothing is written to disk.
 """
 
 from __future__ import annotations
 
 import io
+import posixpath
 import zlib
-from collections.abc import Iterator, Mapping
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from backends.errors import Invalid
+from backends.render.export import check_path
 from backends.render.schemas import SCHEMA, foreign_reference
 from backends.text import clean
 
 MOST_UNPACKED = 100 << 20
-"""Bytes that all archives of one rendering may unpack to; Helm's own bound for one of them."""
+"""Bytes that an archive may unpack to, those within it included; Helm's own bound for one of them."""
 MOST_MEMBERS = 10_000
 MOST_DEPTH = 3
 
-_judged: dict[bytes, str] = {}
-"""Answers by digest: the same archives are rendered again and again, and unpacking costs 5 ms a megabyte."""
 
-
-def foreign_schema(files: Mapping[str, bytes]) -> str:
-    """A sentence about a values schema in one of the archives that refers to another document, or "".
+def repacked(files: Mapping[str, bytes]) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
+    """The files with each chart archive made anew, and a sentence about each values schema that was left out of one.
 
     Raises `Invalid` for an archive with a link, a device, a path that leads out, or more content than is allowed.
     """
-    budget = _Budget()
-    for path, data in files.items():
-        if _is_chart(path):
-            digest = sha256(data).digest()
-            if digest not in _judged:
-                said = _look(data, path, budget, 1)
-                if len(_judged) > 1000:
-                    _judged.clear()
-                _judged[digest] = said
-            if _judged[digest]:
-                return f"{path} holds a values schema that {_judged[digest]}"
-    return ""
+    made = {path: _made(data, path) for path, data in files.items() if _is_chart(path)}
+    if not made:
+        return files, ()
+    return {**files, **{path: data for path, (data, _) in made.items()}}, tuple(one for _, said in made.values() for one in said)
 
 
 def _is_chart(path: str) -> bool:
     return path.endswith(".tgz") and path.split("/")[-2:-1] == ["charts"]  # the only archives that Helm opens
+
+
+@lru_cache(maxsize=32)  # the same charts are rendered again and again; a megabyte costs 30 ms
+def _made(data: bytes, path: str) -> tuple[bytes, tuple[str, ...]]:
+    said: list[str] = []
+    return _packed(_kept(data, path, _Budget(), 1, said)), tuple(said)
 
 
 class _Budget:
@@ -59,19 +57,21 @@ class _Budget:
 
 
 def _refused(path: str, reason: str) -> Invalid:
-    return Invalid(f"not rendered: the archive {clean(path, limit=200)} is refused, it {reason}")
+    return Invalid(f"not rendered: the archive {clean(path, limit=200)} is refused, it {reason}", operation="render")
 
 
-def _look(data: bytes, path: str, budget: _Budget, depth: int) -> str:
+def _kept(data: bytes, path: str, budget: _Budget, depth: int, said: list[str]) -> Iterator[tuple[str, bytes]]:
+    """The members that Helm may see, archives among them packed anew."""
     if depth > MOST_DEPTH:
         raise _refused(path, f"nests archives more than {MOST_DEPTH} deep")
-    said = ""
     for name, content in _members(data, path, budget):
-        if name.rpartition("/")[2] == SCHEMA:
-            said = said or foreign_reference(content, f"{path}: {clean(name, limit=200)}")
+        inside = f"{path}: {name}"
+        if name.rpartition("/")[2] == SCHEMA and (reason := foreign_reference(content, inside)):
+            said.append(f"values were not checked: {inside} {reason}")
         elif _is_chart(name):
-            said = said or _look(content, f"{path}: {clean(name, limit=200)}", budget, depth + 1)
-    return said
+            yield name, _packed(_kept(content, inside, budget, depth + 1, said))
+        else:
+            yield name, content
 
 
 def _members(data: bytes, path: str, budget: _Budget) -> Iterator[tuple[str, bytes]]:
@@ -82,16 +82,36 @@ def _members(data: bytes, path: str, budget: _Budget) -> Iterator[tuple[str, byt
         with tarfile.open(fileobj=_Counted(data, path), mode="r|") as archive:
             for member in archive:
                 budget.spend(max(member.size, 0), path)
-                parts = member.name.replace("\\", "/").split("/")
                 if not (member.isreg() or member.isdir()):
                     raise _refused(path, f"holds {clean(member.name, limit=200)!r}, which is a link or a device")
-                if member.name.startswith("/") or ".." in parts or (parts[0][1:2] == ":"):
-                    raise _refused(path, f"holds {clean(member.name, limit=200)!r}, which leads out of its folder")
+                name = member.name if "/" in member.name else member.name.replace("\\", "/")  # made on Windows
+                _check(name, path)
                 file = archive.extractfile(member) if member.isreg() else None
                 if file is not None:
-                    yield member.name, file.read()
+                    yield name, file.read()
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise _refused(path, f"cannot be read: {clean(str(error), limit=200)}") from None
+
+
+def _check(name: str, path: str) -> None:
+    try:
+        check_path(name)
+    except Invalid as error:
+        raise _refused(path, f"holds a path that is: {error.message}") from None
+    if posixpath.normpath(name) != name or name[1:2] == ":":
+        raise _refused(path, f"holds {clean(name, limit=200)!r}, which can be read in two ways")
+
+
+def _packed(members: Iterable[tuple[str, bytes]]) -> bytes:
+    import tarfile
+
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
 
 
 class _Counted(io.RawIOBase):

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from backends.engine import Cancel
 from backends.errors import Invalid
-from backends.render.archives import foreign_schema
+from backends.render.archives import repacked
 from backends.render.export import Exports, check_files
 from backends.render.helm_process import Answer
 from backends.render.manifests import Reader, repeated
@@ -71,9 +71,8 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
     for path in value_files:
         if path not in request.files:
             raise Invalid(f"the values file {clean(path)} is not there", operation="render", target=clean(folder))
-    if said := foreign_schema(chart_files):
-        return Rendered(missing=f"not rendered here: {said}")
-    kept, warnings = without_foreign_schemas(chart_files)
+    kept, unchecked = without_foreign_schemas(chart_files)
+    kept, unchecked_too = repacked(kept)
     with exports.of(kept) as export:
         values = [(path, request.files[path]) for path in value_files]
         answer = helm.template(export.root / folder, values, request, deadline=deadline, cancel=cancel)
@@ -92,7 +91,7 @@ def render(request: RenderRequest, helm: Helm, exports: Exports, *, deadline: fl
         objects = _objects(answer, cancel)
     except Invalid as wrong:
         raise Invalid(_placed(wrong.message, chart, folder), operation="render", target=clean(folder)) from None
-    return Rendered(manifests=objects, by=helm.by(request), warnings=warnings + repeated(objects))
+    return Rendered(manifests=objects, by=helm.by(request), warnings=unchecked + unchecked_too + repeated(objects))
 
 
 def explained(error: str, *, chart: str, folder: str) -> Invalid:
@@ -106,10 +105,8 @@ def explained(error: str, *, chart: str, folder: str) -> Invalid:
     if raised := _RAISED.match(error):  # `required` and `fail`: the rest is the author's sentence
         place, last = raised[1], clean(error[raised.end() :])
     elif lines and lines[0].startswith(_UNFIT):
-        place, last = (
-            "",
-            "values do not fit the chart's schema: " + "; ".join(line.strip("- ") for line in lines[1:] if line.startswith("-")),
-        )
+        unfit = "; ".join(line.strip("- ") for line in lines[1:] if line.startswith("-"))
+        place, last = "", f"values do not fit the chart's schema: {unfit}"
     else:
         for call in ("error calling include: ", "error calling tpl: "):
             last = last.rpartition(call)[2]
@@ -123,11 +120,9 @@ def explained(error: str, *, chart: str, folder: str) -> Invalid:
 
 def _placed(text: str, chart: str, folder: str) -> str:
     """Helm names files by the chart's own name; where they are in the repository says more."""
-    return (
-        re.sub(rf"(?<![\w./-]){re.escape(chart)}/(?=templates/|charts/|crds/)", lambda _: f"{folder}/" if folder else "", text)
-        if chart
-        else text
-    )
+    if not chart:
+        return text
+    return re.sub(rf"(?<![\w./-]){re.escape(chart)}/(?=templates/|charts/|crds/)", lambda _: f"{folder}/" if folder else "", text)
 
 
 def _objects(answer: Answer, cancel: Cancel | None) -> tuple[Manifest, ...]:

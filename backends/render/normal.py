@@ -19,6 +19,7 @@ MOST_DEPTH = 100
 _SURELY_TEXT = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./@+=-]|:(?![ \n]|\Z)| (?![ #\n]|\Z))*\Z")
 _NOT_SURE = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))
 _HIDDEN_FIELDS = ("data", "stringData")
+_TEXT, _BINARY = "tag:yaml.org,2002:str", "tag:yaml.org,2002:binary"
 _MOST_MERGES, _MOST_NESTED = 1_000, 20
 
 
@@ -96,7 +97,7 @@ class _Writer:
         below, first = indent + "  " if head else indent, len(self.lines)
         pairs = self._pairs(node)
         # Any group's Secret: a wrong guess hides too much, never too little.
-        secret = any(key == "kind" and value.value == "Secret" for key, value in pairs)
+        secret = any(key == "kind" and (value.value == "Secret" or value.tag != _TEXT) for key, value in pairs)
         for key, value in pairs:
             if secret and key in _HIDDEN_FIELDS:
                 self._masked(value, f"{key}:", below)
@@ -141,6 +142,8 @@ class _Writer:
                         raise TooLarge(f"more than {_MOST_MERGES} merges, or {_MOST_NESTED} within each other")
                     if other.id == "mapping":
                         brought = dict(self._pairs(other, depth + 1)) | brought
+            elif key.tag == _BINARY:
+                raise ValueError("a key in base64")  # which Go decodes: it may say `kind`
             else:
                 own.append((_single(key.value, plain=not key.style) if key.id == "scalar" else "?", value))
         taken = {key for key, _ in own}

@@ -100,31 +100,40 @@ def _references(data: bytes, name: str) -> Iterator[tuple[str, str]]:
     if not isinstance(kustomization, dict):
         raise Invalid(f"{name}: not a kustomization", operation="render")
     for raw, value in kustomization.items():
-        key = str(raw).lower()
+        if not isinstance(raw, str):
+            raise Invalid(f"{name}: not a kustomization", operation="render")
+        key = raw.lower()
         if key in _HELM:
             raise Remote(f"{name} inflates a Helm chart, which Kustomize is not allowed to do here")
         if key in _PATHS:
-            yield from ((key, one) for one in _texts(value) if "\n" not in one)
+            yield from ((key, one) for one in _texts(value, name) if "\n" not in one)
         elif key in ("patches", "patchesjson6902", "replacements"):
-            yield from ((key, one) for item in _items(value) for one in _texts(_field(item, "path")))
+            yield from ((key, one) for item in _items(value) for one in _texts(_field(item, "path"), name))
         elif key == "openapi":
-            yield from ((key, one) for one in _texts(_field(value, "path")))
+            yield from ((key, one) for one in _texts(_field(value, "path"), name))
         elif key in ("configmapgenerator", "secretgenerator"):
             for item in _items(value):
                 for field in ("files", "envs", "env"):
-                    yield from ((key, one.partition("=")[2] or one) for one in _texts(_field(item, field)))
+                    yield from ((key, one.partition("=")[2] or one) for one in _texts(_field(item, field), name))
 
 
 def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _texts(value: Any) -> Iterator[str]:
-    return (one for one in _items(value) if isinstance(one, str) and one)
+def _texts(value: Any, name: str) -> Iterator[str]:
+    for one in _items(value):
+        if isinstance(one, str):
+            yield one
+        elif one is not None:  # `!!binary` is bytes here, and a path to Go
+            raise Invalid(f"{name}: refers to what is no path", operation="render")
 
 
-def _field(item: Any, name: str) -> Any:
-    return next((value for key, value in item.items() if str(key).lower() == name), None) if isinstance(item, dict) else None
+def _field(item: Any, name: str) -> list[Any]:
+    """All that a field holds, however it is spelt: `path` and `Path` are one to Go."""
+    if not isinstance(item, dict):
+        return []
+    return [one for key, value in item.items() if str(key).lower() == name for one in _items(value)]
 
 
 def _joined(folder: str, reference: str) -> str:

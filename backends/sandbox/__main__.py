@@ -63,7 +63,8 @@ async def run(options: argparse.Namespace, folder: Path, *, keep: bool) -> None:
         )
     )
     server = Server(sandbox, port=options.port, prefix=options.prefix)
-    watcher = None if options.detached else loop.create_task(_follow_parent(stop))
+    if not options.detached:
+        _follow_parent(loop, stop, os.getppid())
     try:
         workspace = await scenarios.prepare(sandbox, empty=options.empty)
         sandbox.start()
@@ -78,31 +79,31 @@ async def run(options: argparse.Namespace, folder: Path, *, keep: bool) -> None:
         print(json.dumps(ready), flush=True)
         await stop.wait()
     finally:
-        if watcher is not None:
-            watcher.cancel()
         await server.close()
         await sandbox.close()
 
 
 def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
-    if options.state is not None:
-        asyncio.run(run(options, options.state, keep=True))
-        return 0
     _sweep()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    folder = options.state or Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     try:
-        asyncio.run(run(options, folder, keep=False))
+        asyncio.run(run(options, folder, keep=options.state is not None))
+    except OSError as error:  # a port that is taken, a folder that is not ours
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if options.state is None:
+            shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-async def _follow_parent(stop: asyncio.Event) -> None:
-    parent = os.getppid()
-    while os.getppid() == parent:
-        await asyncio.sleep(_PARENT_LOOK)
-    stop.set()
+def _follow_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, parent: int) -> None:
+    """End when the process that started this one is gone: an orphan has another parent."""
+    if os.getppid() != parent:
+        stop.set()
+    else:
+        loop.call_later(_PARENT_LOOK, _follow_parent, loop, stop, parent)
 
 
 def _sweep() -> None:

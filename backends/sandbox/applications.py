@@ -6,7 +6,7 @@ trees and differences, and the lightweight ones of `synthetic` beside the real o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from backends.sandbox.cluster import Change, Cluster
@@ -132,10 +132,12 @@ class Applications:
             return None
         return self.home.put(with_(current, None, "status", "operationState") | {"operation": operation})
 
-    def annotate(self, name: str, key: str, value: str | None) -> Manifest | None:
+    def annotate(self, name: str, values: Mapping[str, str | None]) -> Manifest | None:
+        """Set annotations in one write; None removes one."""
+
         def change(app: Manifest) -> Manifest:
-            changed = with_(app, value, "metadata", "annotations", key)
-            return changed if changed["metadata"]["annotations"] else with_(changed, None, "metadata", "annotations")
+            notes = {**dig(app, "metadata", "annotations", default={}), **values}
+            return with_(app, {key: value for key, value in notes.items() if value is not None} or None, "metadata", "annotations")
 
         return self.change(name, change)
 

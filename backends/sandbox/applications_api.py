@@ -99,7 +99,8 @@ async def _refreshed(call: Call, name: str, kind: str) -> Shown:
         if shown.name == name and (event == "DELETED" or not annotation(shown.document(), REFRESH)):
             done.set()
 
-    applications.annotate(name, REFRESH, kind)
+    hydrate = {"argocd.argoproj.io/hydrate": kind, "argocd.argoproj.io/hydrate-timestamp": call.sandbox.world.clock.stamp_fine()}
+    applications.annotate(name, {REFRESH: kind} | hydrate)
     stop = applications.listen(heard)
     try:
         await done.wait()

@@ -44,6 +44,11 @@ class Clock:
         """RFC 3339 with nanoseconds, as log lines carry it."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
+    @property
+    def playing(self) -> bool:
+        """Whether the past is being played."""
+        return self._past is not None
+
     def mark(self) -> float:
         """Simulated seconds on a clock of our own, for measuring: time stamps know whole seconds only."""
         passed, at = self._marked

@@ -65,14 +65,13 @@ class Controller:
     @property
     def idle(self) -> bool:
         """Whether nothing is compared, synced or deleted at this moment, and nothing waits to be."""
-        running = any(
-            self._applications.get(
-                name,
-            )
-            and dig(self._applications.get(name), "operation")
-            for name in self._applications.names()
-        )
+        running = any(dig(self._applications.get(name), "operation") for name in self._applications.names())
         return not (self.refreshes.busy or self.operations.busy or self.deletions.busy or running)
+
+    def compare_all(self) -> None:
+        """Compare every Application against the newest commit, as if each had been refreshed."""
+        for name in self._applications.names():
+            self.refresh(name, Level.FORCED)
 
     def refresh(self, name: str, level: Level) -> None:
         self._refresher.request(name, level)

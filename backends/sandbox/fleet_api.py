@@ -46,7 +46,11 @@ async def settings(call: Call) -> Answer:
         "uiBannerContent": "sandbox",
     }
     if call.claims is not None:
-        out |= {"passwordPattern": "^.{8,32}$", "controllerNamespace": NAMESPACE, "resourceOverrides": {}}
+        out |= {
+            "passwordPattern": "^.{8,32}$",
+            "controllerNamespace": NAMESPACE,
+            "resourceOverrides": {"*/*": {"ignoreResourceUpdates": "jsonPointers:\n- /status\n"}},
+        }
     return answer(out)
 
 
@@ -272,7 +276,7 @@ def _cluster(call: Call, one: Cluster) -> Manifest:
     info: Manifest = {
         "connectionState": state,
         "serverVersion": _KUBERNETES,
-        "cacheInfo": {"resourcesCount": len(one.objects), "apisCount": 56},
+        "cacheInfo": {"resourcesCount": len(one.objects), "apisCount": 56, "lastCacheSyncTime": state["attemptedAt"]},
         "applicationsCount": count,
         "apiVersions": [
             "apps/v1",

@@ -20,6 +20,8 @@ from backends.sandbox.syncing import Step, Sync, shares_resources
 
 WAVE_PAUSE = 2.0
 """Seconds that Argo CD waits between two waves (ARGOCD_SYNC_WAVE_DELAY)."""
+REHEARSAL = 0.06
+"""Seconds of a sync before its first object is applied: everything is tried without effect first."""
 POLL = 1.0
 HISTORY = 10
 _FINAL = ("Succeeded", "Failed", "Error")
@@ -107,6 +109,8 @@ class Operator:
                 "message": f"Failed to get destination cluster: {unknown_cluster(application['spec']['destination'])}",
             }
         view = self._view(cluster.name)
+        if not result.get("resources"):
+            await self._clock.tick(REHEARSAL)
         comparison = await self._compare(application, project, view, result)
         result |= self._revisions(result, comparison)
         state["syncResult"] = result

@@ -83,8 +83,7 @@ class Pods:
             return _Step(60.0 if _is_stuck(pod) else 0.05, 0.0, self._schedule)
         if phase == "Pending":
             if tag == "pull":
-                waits = dig(first, "state", "waiting", "reason") == "ImagePullBackOff"
-                return _Step(10.0, 5.0, self._pull_again) if waits else _Step(1.5, 0.0, self._pull_fails)
+                return _Step(10.0, 5.0, self._pull_again) if _backs_off(pod) else _Step(1.5, 0.0, self._pull_fails)
             return _Step(0.7, 1.2, self._start)
         if _is_of_job(pod):
             return _Step(20.0 if tag == "slow" else 2.0, 1.5, self._finish)
@@ -156,7 +155,8 @@ class Pods:
         image = _images(pod)[0]
         text = f'Back-off pulling image "{image}"'
         self._say(pod, "BackOff", text, kind="Warning")
-        self._status(pod, "Pending", _ready(self._clock.stamp(), False), {"waiting": {"reason": "ImagePullBackOff", "message": text}})
+        if not _backs_off(pod):
+            self._status(pod, "Pending", _ready(self._clock.stamp(), False), {"waiting": {"reason": "ImagePullBackOff", "message": text}})
         current = self._cluster.get(key_of(pod))
         if current is not None:
             self._plan(current)
@@ -239,6 +239,10 @@ def quantity(text: object) -> float:
 
 def _is_stuck(pod: Manifest) -> bool:
     return bool(dig(pod, "status", "conditions", 0, "reason") == "Unschedulable")
+
+
+def _backs_off(pod: Manifest) -> bool:
+    return bool(dig(pod, "status", "containerStatuses", 0, "state", "waiting", "reason") == "ImagePullBackOff")
 
 
 def _lacks(cpu: int, memory: int) -> list[tuple[str, str]]:

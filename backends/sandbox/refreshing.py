@@ -105,10 +105,11 @@ class Refresher:
             await self._clock.tick(0.012)
             current = self._applications.get(name)
             if current is not None and annotation(current, REFRESH) == asked:
-                self._applications.annotate(name, REFRESH, None)
+                self._applications.annotate(name, {REFRESH: None})
             elif current is not None and annotation(current, REFRESH):
                 self._again(name, 0.0)
-        self._again(name, self.due_in(name))
+        if not self._clock.playing:
+            self._again(name, self.due_in(name))
 
     def _level(self, application: Manifest, name: str, *, asked: bool) -> Level | None:
         requested = self._requested.pop(name, None)
@@ -119,7 +120,7 @@ class Refresher:
         same = compared.get("sources") == spec["sources"] if spec.get("sources") else compared.get("source") == sources_of(spec)[0]
         if not same:
             return Level.FORCED
-        expired = not dig(application, "status", "reconciledAt") or self.due_in(name) <= 0
+        expired = not dig(application, "status", "reconciledAt") or (self.due_in(name) <= 0 and not self._clock.playing)
         moved = compared.get("destination") != spec.get("destination") or (compared.get("ignoreDifferences") or []) != (
             spec.get("ignoreDifferences") or []
         )

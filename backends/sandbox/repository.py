@@ -61,6 +61,7 @@ class RepositoryServer:
         self._render = render
         self._charts = ChartFolder(charts)
         self._lock = threading.Lock()
+        self._rendering = threading.Lock()
         self._open: dict[str, Repository] = {}
         self._revisions: dict[tuple[str, str], tuple[str, float]] = {}
         self._rendered: dict[str, tuple[Manifest, ...]] = {}
@@ -253,9 +254,10 @@ class RepositoryServer:
         """Rendering is pure: the same files give the same objects."""
         key = msgspec.json.encode([request.kind, request.path, request.value_files, request.release_name, request.namespace]).decode()
         key += "".join(f"\0{name}\0{hash(data)}" for name, data in sorted(request.files.items()))
-        if key not in self._rendered:
-            self._rendered[key] = tuple(files.rendered_objects(self._render, request))
-        return self._rendered[key]
+        with self._rendering:  # one at a time: there is one warm process behind it, and two would render the same
+            if key not in self._rendered:
+                self._rendered[key] = tuple(files.rendered_objects(self._render, request))
+            return self._rendered[key]
 
 
 def _locate(value_file: str, path: str, checkout: Checkout | None, held: dict[str, Checkout]) -> tuple[Checkout | None, str]:

@@ -22,6 +22,7 @@ from backends.sandbox.projects import sources_of
 from backends.sandbox.sources import GenerationError
 from backends.sandbox.tree import find_node
 
+_ICONS = {"restart": "redo", "pause": "pause-circle", "resume": "play-circle", "scale": "plus-circle"}
 _ACTIONS = {"Deployment": ("restart", "pause", "resume", "scale"), "StatefulSet": ("restart", "scale"), "DaemonSet": ("restart",)}
 
 
@@ -116,6 +117,7 @@ async def actions(call: Call) -> Answer:
             entry["params"] = [{"name": "replicas"}]
         if (name == "pause" and paused) or (name == "resume" and not paused):
             entry["disabled"] = True
+        entry["iconClass"] = f"fa fa-fw fa-{_ICONS[name]}"
         out.append(entry)
     return answer({"actions": out or None})
 

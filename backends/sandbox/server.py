@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,7 @@ class _Wire:
         self._request = request
         self._faults = faults
         self._response: web.StreamResponse | None = None
+        self._packer: zlib._Compress | None = None
         self.switch = StreamSwitch()
         if fault is not None and fault.kind == "cut":
             self.switch.left = fault.bytes
@@ -133,13 +135,19 @@ class _Wire:
     async def begin(self, kind: str, headers: Mapping[str, str]) -> None:
         from aiohttp import web
 
-        self._response = web.StreamResponse(headers={**headers, "Content-Type": kind, "Vary": "Accept-Encoding"})
+        sent = {**headers, "Content-Type": kind, "Vary": "Accept-Encoding"}
+        if kind != EVENTS and "gzip" in self._request.headers.get("Accept-Encoding", ""):
+            sent["Content-Encoding"] = "gzip"
+            self._packer = zlib.compressobj(1, wbits=31)
+        self._response = web.StreamResponse(headers=sent)
         self._faults.streams.add(self.switch)
         await self._response.prepare(self._request)
 
     async def write(self, data: bytes) -> None:
         if self._response is None or self.switch.silent:
             return
+        if self._packer is not None:
+            data = self._packer.compress(data) + self._packer.flush(zlib.Z_SYNC_FLUSH)
         left = self.switch.left
         if left is not None:
             self.switch.left = max(0, left - len(data))
@@ -164,7 +172,7 @@ class _Wire:
             await self._response.prepare(self._request)
         if self.switch.left != 0:
             with contextlib.suppress(ConnectionError):
-                await self._response.write_eof()
+                await self._response.write_eof(self._packer.flush() if self._packer is not None else b"")
         return self._response
 
     def _abort(self) -> None:
@@ -197,9 +205,10 @@ async def _until(work: Any, end: asyncio.Event) -> Answer | None:
 async def _whole(request: web.BaseRequest, answered: Answer, *, fault: Fault | None = None) -> web.StreamResponse:
     from aiohttp import web
 
-    headers = {**answered.headers, "Content-Type": answered.kind, "Vary": "Accept-Encoding"}
-    body = answered.body
+    headers, body = {**answered.headers, "Content-Type": answered.kind}, answered.body
     wants = "gzip" in request.headers.get("Accept-Encoding", "") and request.headers.get("Accept") != EVENTS
+    if answered.status != 415:  # content types are looked at before compression comes in
+        headers["Vary"] = "Accept-Encoding"
     if wants and answered.status != 415:
         headers["Content-Encoding"] = "gzip"
         body = await in_thread(gzip.compress, body, 1, mtime=0) if len(body) > _LARGE else gzip.compress(body, 1, mtime=0)

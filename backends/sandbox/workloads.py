@@ -13,7 +13,7 @@ from backends.sandbox.deployments import Deployments
 from backends.sandbox.objects import Key, Manifest, condition, dig, is_deleting, key_of
 from backends.sandbox.pods import Pods
 
-_MOMENT = 0.02
+_MOMENT = 0.04
 _REVISION = "controller-revision-hash"
 
 

@@ -1,11 +1,13 @@
 """The servers that the contract suite is held against: one suite, each server a parameter of `argocd_server`.
 
-A real Argo CD takes part when `TIPHYS_E2E_ARGOCD_URL`, `TIPHYS_E2E_ARGOCD_TOKEN_FILE` and `TIPHYS_E2E_REPO` name one.
+The sandbox takes part in a process of its own. A real Argo CD takes part when `TIPHYS_E2E_ARGOCD_URL`, `TIPHYS_E2E_ARGOCD_TOKEN_FILE` and `TIPHYS_E2E_REPO` name one.
 """
 
 import asyncio
+import json
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -52,7 +54,7 @@ class ArgoServer:
         return self.place.project
 
 
-@pytest.fixture(params=[pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])])
+@pytest.fixture(params=["sandbox", pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])])
 def argocd_place(request: pytest.FixtureRequest) -> Place:
     """Each server in turn: a fixture `{param}_place` makes it, once a session."""
     place: Place = request.getfixturevalue(f"{request.param}_place")
@@ -66,6 +68,24 @@ async def argocd_server(argocd_place: Place) -> AsyncIterator[ArgoServer]:
         yield ArgoServer(argocd, argocd_place)
     finally:
         await argocd.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An Application in an empty sandbox that runs twenty times as fast as life: its hook is there long enough to be stopped."""
+    command = [sys.executable, "-m", "backends.sandbox", "--empty", "--speed", "20"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            name = "contract"
+            revision = _push(ready["repo_url"], name, tmp_path_factory.mktemp("contract"))
+            place = Place(ready["argocd_url"], Path(ready["token_file"]), AppKey("argocd", name), name, ready["repo_url"], revision)
+            asyncio.run(_set_up(place))
+            yield place
+            asyncio.run(_take_down(place))
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="session")

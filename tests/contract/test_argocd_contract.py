@@ -22,8 +22,6 @@ from backends.secret import Secret
 from tests.contract.conftest import ArgoServer, settled
 
 PATIENCE = 120.0
-REAL = [pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])]
-"""For what Tiphys can ask of a real server and its sandbox does not play."""
 
 
 async def first(server: ArgoServer, wanted: Callable[[Application], bool]) -> Application:
@@ -317,7 +315,6 @@ async def test_an_unknown_action_is_not_found(argocd_server: ArgoServer) -> None
     assert isinstance(error, NotFound | NoSuchCall)
 
 
-@pytest.mark.parametrize("argocd_place", REAL, indirect=True)
 async def test_a_live_resource_is_patched_and_deleted(argocd_server: ArgoServer) -> None:
     argocd, key, project, node = argocd_server.argocd, argocd_server.application, argocd_server.project, await deployment(argocd_server)
     await argocd.patch_resource(key, node, '{"metadata":{"annotations":{"example.test/patched":"yes"}}}', project=project)

@@ -76,6 +76,12 @@ def test_deleting_says_what_is_left() -> None:
     assert PUSH + timedelta(seconds=60) == rollout.since
 
 
+def test_deleting_says_what_refuses_it() -> None:
+    refused = condition("DeletionError", 'namespaces "web-prod" is forbidden')
+    rollout = one({"metadata.deletionTimestamp": after(60), "status.conditions": refused})
+    assert ("Deleting", 'Argo CD cannot delete it: namespaces "web-prod" is forbidden') == (rollout.stage, rollout.reason)
+
+
 def test_a_removed_deployment_is_gone_when_deleted_was_seen() -> None:
     assert "Gone" == one(want={"removed": True}, application=None, gone=True).stage
 
@@ -185,6 +191,10 @@ def test_a_comparison_that_could_not_be_made_counts_from_the_second_time_on(code
 def test_a_revision_nobody_has_fetched_leaves_the_stage_undecided(changes: dict[str, Any]) -> None:
     rollout = one(changes)
     assert ("Unknown", "fetching ddddddd", True) == (rollout.stage, rollout.reason, rollout.undecided)
+
+
+def test_an_ended_operation_of_a_revision_nobody_has_is_not_waited_for() -> None:
+    assert "Live" == one({"status.operationState": operation(UNFETCHED)}).stage
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from backends.domain.rollout import Flag, Rollout, Stage, settle
-from tests.domain.looks import NOW, PUSH
+from backends.domain.rollout import Flag, Rollout, Stage, pushed, settle
+from tests.domain.looks import NOW, PUSH, wanted
 
 
 def shown(*looks: tuple[Stage, float], start: Rollout | None = None) -> list[str]:
@@ -76,6 +76,12 @@ def test_live_keeps_the_time_when_it_began() -> None:
     live = settle(None, Rollout(stage=Stage.LIVE, since=PUSH), now=NOW)
     later = settle(live, Rollout(stage=Stage.LIVE, since=NOW, reason="new"), now=NOW)
     assert (PUSH, "new") == (later.since, later.reason)
+
+
+def test_a_follower_begins_with_committed_however_fast_the_rest_is() -> None:
+    start = pushed(wanted())
+    assert (Stage.COMMITTED, PUSH) == (start.stage, start.since)
+    assert ["Committed", "Live"] == shown((L, 0), (L, 2), start=start)
 
 
 def test_settling_again_with_the_same_look_changes_nothing() -> None:

@@ -94,6 +94,8 @@ def test_what_lies_on_another_machine_is_not_rendered_here_and_nothing_runs(spie
         ("resources: [/etc/passwd]", "refers to /etc/passwd, which is not there"),
         ("resources: [..]", "there is no kustomization in deployments"),
         ("- a", "deployments/prod/kustomization.yaml: not a kustomization"),
+        ("!!binary cmVzb3VyY2Vz: ['https://example.org/a.yaml']", "deployments/prod/kustomization.yaml: not a kustomization"),
+        ("resources: [!!binary aHR0cHM6Ly9leGFtcGxlLm9yZy9hLnlhbWw=]", "refers to what is no path"),
         ("resources: [", "deployments/prod/kustomization.yaml: not YAML"),
         ("when: 2026-99-99", "deployments/prod/kustomization.yaml: not YAML"),
     ],

@@ -10,7 +10,7 @@ from backends.errors import Invalid, Refused
 from backends.text import clean
 from tui.cli.application import find
 from tui.cli.output import Output
-from tui.cli.session import opened, readonly
+from tui.cli.session import opened
 
 if TYPE_CHECKING:
     from backends.argocd.types import Application
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 async def refresh(arguments: argparse.Namespace, output: Output) -> int:
     """Ask for a comparison now, and say what it found."""
-    _refuse_readonly(arguments)
     async with opened(arguments, output, argocd=True) as workspace:
         server = workspace.server
         found = await find(server, arguments.name)
@@ -29,7 +28,6 @@ async def refresh(arguments: argparse.Namespace, output: Output) -> int:
 
 async def terminate(arguments: argparse.Namespace, output: Output) -> int:
     """End the operation that runs."""
-    _refuse_readonly(arguments)
     async with opened(arguments, output, argocd=True) as workspace:
         found = await find(workspace.server, arguments.name)
         await workspace.server.terminate(found.key, project=found.project)
@@ -39,7 +37,6 @@ async def terminate(arguments: argparse.Namespace, output: Output) -> int:
 
 async def sync(arguments: argparse.Namespace, output: Output) -> int:
     """Ask for a sync; with `--wait` until the operation has ended and the result is known."""
-    _refuse_readonly(arguments)
     async with opened(arguments, output, argocd=True) as workspace:
         server = workspace.server
         found = await find(server, arguments.name)
@@ -52,9 +49,9 @@ async def sync(arguments: argparse.Namespace, output: Output) -> int:
         _said(output, "sync requested" if not arguments.dry_run else "dry run requested", seen)
         if not arguments.wait:
             return 0
-        from tui.cli.waiting import wait_for_operation
+        from tui.cli.watch import synced
 
-        return await wait_for_operation(workspace, found, output, timeout=arguments.timeout)
+        return await synced(workspace, found, output, seconds=arguments.timeout, whole=not (arguments.dry_run or resources))
 
 
 def _resource(text: str, application: Application) -> SyncResource:
@@ -75,11 +72,6 @@ def _resource(text: str, application: Application) -> SyncResource:
     if not fitting:
         return SyncResource(group=group, kind=kind, name=name)
     return SyncResource(group=fitting[0].group, kind=fitting[0].kind, name=name, namespace=fitting[0].namespace)
-
-
-def _refuse_readonly(arguments: argparse.Namespace) -> None:
-    if readonly(arguments):
-        raise Refused("read-only: nothing is asked of Argo CD", hint="without --readonly, and readonly = false in config.toml")
 
 
 def _said(output: Output, what: str, seen: Application) -> None:

@@ -32,9 +32,8 @@ from tui.cli.output import Output
 from tui.cli.waiting import targets_of
 
 if TYPE_CHECKING:
-    from backends.live.following import Followed
-
     from backends.gitops.intent import Intent
+    from backends.live.following import Followed
     from backends.workspace import Workspace
 
 _REGISTRY = "registry.example.org/acme"
@@ -91,8 +90,8 @@ class _Play:
             await self._follow(self._deploy(name, "1.0", "dev", "prod"), Stage.LIVE)
         self._act("web 1.1 to dev: its pods take a while")
         await self._follow(self._deploy("web", "1.1-slow", "dev"), Stage.LIVE)
-        self._act("shop-api 1.1 to dev: its pods crash")
-        bad = self._deploy("shop-api", "1.1-crash", "dev")
+        self._act("shop-api 1.1 to dev: its pods never get ready")
+        bad = self._deploy("shop-api", "1.1-never", "dev")
         await self._follow(bad, Stage.DEGRADED)
         deployment = targets_of(bad, space.tree())[0]
         self._act(f"rolled back: {deployment}")
@@ -117,7 +116,6 @@ class _Play:
     async def _follow(self, intent: Intent, end: Stage | None = None) -> None:
         """Write and follow to the verdict; with `end`, every target's stages must be allowed and end there."""
         from backends.live.following import FollowOptions
-
         from tui.cli.waiting import followed
 
         plan = await self._workspace.plan(intent)

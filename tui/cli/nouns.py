@@ -1,7 +1,7 @@
 """What every noun looks like in JSON and in tables: the one place that says which keys there are.
 
 Every key of a noun is always there, null when it is not known; times are RFC 3339 in UTC; texts are cleaned; stages are the names of
-`backends.domain.rollout.Stage`. `KEYS` is the contract, `COLUMNS` what tables show of it; a test holds both against what is printed.
+`backends.domain.rollout.Stage`. `KEYS` is the contract, held by a test against what is printed; `columns` says what tables show of it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backends.text import clean
-from tui.cli.output import Column
 
 if TYPE_CHECKING:
     from backends.argocd.types import Application, Cluster, Node, Project
     from backends.domain.app import App
+    from backends.domain.deployment import Deployment
     from backends.domain.environment import Environment
+    from backends.domain.event import LiveEvent
+    from backends.domain.release import Release
     from backends.gitops.catalog import Catalog
+    from backends.live.following import Looked
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "deployment": (
@@ -64,99 +67,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "node": ("uid", "parent", "group", "kind", "namespace", "name", "sync", "health", "wave", "hook", "message", "images", "createdAt"),
 }
 
-COLUMNS: Mapping[str, tuple[Column, ...]] = {
-    "deployment": (
-        Column("ID", "id"),
-        Column("APP", "app", wide=True),
-        Column("ENV", "environment"),
-        Column("CLUSTER", "cluster"),
-        Column("NAMESPACE", "namespace", wide=True),
-        Column("STAGE", "stage"),
-        Column("FLAGS", "flags"),
-        Column("SINCE", "since", right=True),
-        Column("IMAGES", "images"),
-        Column("CHART", "chart", wide=True),
-        Column("COMMIT", "commit", wide=True),
-        Column("BY", "author"),
-        Column("REASON", "reason"),
-    ),
-    "application": (
-        Column("NAMESPACE", "namespace", wide=True),
-        Column("NAME", "name"),
-        Column("PROJECT", "project"),
-        Column("CLUSTER", "cluster"),
-        Column("DESTINATION", "destinationNamespace", wide=True),
-        Column("SYNC", "sync"),
-        Column("HEALTH", "health"),
-        Column("REVISION", "revision", wide=True),
-        Column("IMAGES", "images", wide=True),
-        Column("AGE", "createdAt", right=True),
-        Column("REASON", "reason"),
-    ),
-    "app": (
-        Column("NAME", "name"),
-        Column("KIND", "kind"),
-        Column("CHART", "chart"),
-        Column("IMAGES", "images"),
-        Column("SOURCE", "source", wide=True),
-        Column("DEPLOYMENTS", "deployments", right=True),
-    ),
-    "environment": (
-        Column("NAME", "name"),
-        Column("KIND", "kind"),
-        Column("ORDER", "order", right=True),
-        Column("CLUSTER", "cluster"),
-        Column("CLUSTERS", "clusters", wide=True),
-        Column("PROTECTED", "protected"),
-        Column("AUTOMATED", "automated"),
-        Column("LOCKS", "locks", wide=True),
-        Column("DEPLOYMENTS", "deployments", right=True),
-    ),
-    "cluster": (
-        Column("NAME", "name"),
-        Column("SERVER", "server"),
-        Column("VERSION", "version"),
-        Column("CONNECTION", "connection"),
-        Column("APPLICATIONS", "applications", right=True),
-        Column("REASON", "reason"),
-    ),
-    "project": (
-        Column("NAME", "name"),
-        Column("SOURCES", "sourceRepos"),
-        Column("DESTINATIONS", "destinations"),
-        Column("ABOUT", "description", wide=True),
-    ),
-    "workspace": (
-        Column("NAME", "name"),
-        Column("REPOSITORY", "repo"),
-        Column("ARGO CD", "argocd"),
-        Column("BRANCH", "branch", wide=True),
-        Column("ID", "id", wide=True),
-        Column("LAST", "last"),
-    ),
-    "event": (
-        Column("AT", "at", right=True),
-        Column("SOURCE", "source"),
-        Column("APPLICATION", "application"),
-        Column("KIND", "kind"),
-        Column("NAME", "name"),
-        Column("TYPE", "type", wide=True),
-        Column("REASON", "reason"),
-        Column("COUNT", "count", wide=True, right=True),
-        Column("MESSAGE", "message"),
-    ),
-    "release": (
-        Column("COMMIT", "commit"),
-        Column("AT", "at", right=True),
-        Column("BY", "author"),
-        Column("OP", "op"),
-        Column("OUTCOME", "outcome"),
-        Column("SUBJECT", "subject"),
-        Column("REASON", "reason"),
-        Column("CHANGE", "change", wide=True),
-    ),
-}
-
 _KUBERNETES_IN_CLUSTER = "https://kubernetes.default.svc"
 
 
@@ -198,6 +108,65 @@ def trouble(one: Application) -> str | None:
     if operation and operation.phase in ("Failed", "Error"):
         return _text(operation.message)
     return _text(status.health.message)
+
+
+def deployment(one: Deployment, looked: Looked | None, release: Release | None) -> dict[str, Any]:
+    """One deployment: what Git says of it, and, where Argo CD was looked at, where it stands."""
+    rollout, seen = (looked.rollout, looked.seen.application) if looked else (None, None)
+    record = one.record
+    pause = one.paused
+    return {
+        "id": one.id,
+        "app": one.app,
+        "environment": one.environment,
+        "cluster": one.cluster,
+        "namespace": one.namespace,
+        "stage": str(rollout.stage) if rollout else None,
+        "flags": sorted(str(flag) for flag in rollout.flags) if rollout else [],
+        "since": rollout.since if rollout else None,
+        "reason": _text(rollout.reason) if rollout else None,
+        "sync": _text(seen.status.sync.status) if seen else None,
+        "health": _text(seen.status.health.status) if seen else None,
+        "images": [clean(str(image)) for image in record.images.values()],
+        "chart": _text(record.chart_version),
+        "revision": _text(rollout.revision) if rollout else None,
+        "commit": release.commit if release else None,
+        "author": release.author if release else None,
+        "committedAt": release.at if release else None,
+        "paused": {"until": pause.until, "reason": clean(pause.reason)} if pause else None,
+    }
+
+
+def release(one: Release, outcome: str | None) -> dict[str, Any]:
+    """One change of the history; `outcome` is what became of it, where that is known."""
+    return {
+        "commit": one.commit,
+        "at": one.at,
+        "author": one.author,
+        "subject": one.subject,
+        "op": one.op,
+        "images": list(one.images),
+        "chart": _text(one.chart),
+        "outcome": outcome,
+        "reason": _text(one.reason),
+        "change": _text(one.change),
+    }
+
+
+def event(one: LiveEvent) -> dict[str, Any]:
+    """One line of a tail; its texts were cleaned where it was made."""
+    return {
+        "at": one.at,
+        "source": str(one.source),
+        "deployment": one.deployment,
+        "application": str(one.application) if one.application else None,
+        "kind": _text(one.kind),
+        "name": _text(one.name),
+        "type": _text(one.type),
+        "reason": _text(one.reason),
+        "message": _text(one.message),
+        "count": one.count,
+    }
 
 
 def app(one: App, catalog: Catalog) -> dict[str, Any]:

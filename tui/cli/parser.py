@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
 from tui import VERSION
@@ -36,15 +36,43 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 _GLOBAL_DEFAULTS: dict[str, Any] = {
     "workspace": "", "repo": "", "argocd": "", "branch": "", "readonly": False, "output": "table", "no_color": False, "debug": False,
     "auth_token_file": "", "argocd_context": "", "username": "", "password_file": "", "ca_file": "", "client_certificate": "",
-    "client_key": "", "insecure": False, "plaintext": False, "header": [],
+    "client_key": "", "insecure": False, "plaintext": False, "header": [], "git_token_file": "",
 }  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
+    """Options are never guessed from their beginning: a later version's new option must not change what a script's short one means."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
     def error(self, message: str) -> NoReturn:
         from backends.text import clean
 
-        self.exit(2, f"tiphys: {clean(message)}\n  hint: {self.prog} --help\n")
+        near = self._meant(message)
+        self.exit(2, f"tiphys: {clean(message)}\n  hint: {f'did you mean {near}? ' if near else ''}{self.prog} --help\n")
+
+    def _meant(self, message: str) -> str:
+        """The choice or the option that was probably meant; "" when none is near."""
+        import difflib
+        import re
+
+        if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message):
+            names, typed = re.findall(r"[\w-]+", choice[2]), choice[1]
+        elif option := re.search(r"unrecognized arguments:.*?(--[\w-]+)", message):
+            names, typed = [*_options(self)], option[1]
+        else:
+            return ""
+        return next(iter(difflib.get_close_matches(typed, names, 1)), "")
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every option of a parser and of what is below it."""
+    yield from parser._option_string_actions  # noqa: SLF001 - argparse has no public way
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for sub in action.choices.values():
+                yield from _options(sub)
 
 
 def _globals() -> _Parser:
@@ -71,6 +99,10 @@ def _globals() -> _Parser:
     group.add_argument(
         "--header", action="append", metavar="'NAME: VALUE'", help="an extra header for every call (repeatable; never remembered)"
     )
+    group = parser.add_argument_group("connection to the repository")
+    group.add_argument(
+        "--git-token-file", metavar="FILE", help="a file of yours alone with TOKEN or USER:PASSWORD (default: git's own helpers)"
+    )
     return parser
 
 
@@ -84,6 +116,7 @@ def _parser() -> _Parser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"tiphys {VERSION}")
     parser.set_defaults(command=_lazy("help", "show"))
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def command(name: str, module: str, function: str, help_text: str) -> argparse.ArgumentParser:
@@ -118,7 +151,10 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
 
 def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     create = commands.add_parser(
-        "create", help="create an environment, an app or a cluster", description="Create an environment, an app or a cluster."
+        "create",
+        parents=[common],
+        help="create an environment, an app or a cluster",
+        description="Create an environment, an app or a cluster.",
     )
     nouns = create.add_subparsers(title="what", metavar="WHAT", required=True)
     sub = nouns.add_parser("environment", parents=[common], help="an environment, or other options of an existing one")
@@ -217,16 +253,16 @@ def _looking(command: Callable[[str, str, str, str], argparse.ArgumentParser]) -
     sub.add_argument("-l", "--selector", default="", help="label selector (applications)")
     sub = command("tree", "look", "tree", "the objects of an Application and their state")
     _application(sub)
-    sub = command("events", "look", "events", "events of an Application, or of everything")
+    sub = command("events", "events", "events", "events of an Application, or of everything")
     _application(sub, optional=True)
     sub.add_argument("-f", "--follow", action="store_true")
-    sub = command("history", "look", "history", "the commits of a deployment, or of everything")
+    sub = command("history", "history", "history", "the commits of a deployment, or of everything")
     _application(sub, optional=True)
     sub.add_argument("--limit", type=int, default=50, metavar="N")
-    sub = command("watch", "look", "watch", "follow an Application; its stages as they come")
+    sub = command("watch", "watch", "watch", "follow an Application; its stages as they come")
     _application(sub)
     sub.add_argument("--timeout", type=_duration, default=0.0, metavar="10m", help="end after this long (default: never)")
-    sub = command("why", "look", "why", "why a deployment is not live")
+    sub = command("why", "why", "why", "why a deployment is not live")
     _application(sub)
     sub = command("logs", "look", "logs", "logs of an Application's pods")
     _application(sub)

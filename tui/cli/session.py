@@ -20,6 +20,8 @@ from tui.cli.output import Output
 if TYPE_CHECKING:
     from backends.argocd.endpoint import Endpoint
     from backends.argocd.protocol import ArgoCD
+    from backends.gitops.address import Credentials
+    from backends.gitops.askpass import Ask, Question
     from backends.gitops.repo import Repo
     from backends.gitops.tree import Tree
     from backends.workspace import Workspace
@@ -73,7 +75,7 @@ async def opened(arguments: argparse.Namespace, output: Output, *, argocd: bool 
     if repo and not one.known.repo:
         raise Refused("this needs the workspace repository", hint="--repo URL, or tiphys open REPO_URL --argocd URL")
     server = connect(arguments, one.known, output) if _names_argocd(one.known, required=argocd) else None
-    clone = clone_of(one.known, output) if one.known.repo else None
+    clone = clone_of(one.known, output, read_only=readonly(arguments)) if one.known.repo else None
     workspace = Workspace(
         name=one.name,
         repo=clone,
@@ -113,11 +115,13 @@ def endpoint(arguments: argparse.Namespace, known: config.KnownWorkspace, output
     """The Argo CD that is named and who we are there. Raises `Invalid`, `Refused`, `NotFound`, `Unauthorized`."""
     from backends.argocd.options import Options, resolve
 
-    options = Options(url=known.argocd, headers=tuple(arguments.header), **msgspec.structs.asdict(known.connection))
+    connection = msgspec.structs.asdict(known.connection)
+    connection.pop("git_token_file")
+    options = Options(url=known.argocd, headers=tuple(arguments.header), readonly=readonly(arguments), **connection)
     return resolve(options, ask_password=lambda user: _password(output, user))
 
 
-def clone_of(known: config.KnownWorkspace, output: Output) -> Repo:
+def clone_of(known: config.KnownWorkspace, output: Output, *, read_only: bool) -> Repo:
     """Our clone of the workspace repository; nothing is fetched yet. Raises `Invalid` for a URL that is code."""
     from backends.gitops.repo import Repo
 
@@ -125,8 +129,9 @@ def clone_of(known: config.KnownWorkspace, output: Output) -> Repo:
         known.repo,
         branch=known.branch,
         cache_dir=paths.cache_dir(),
-        credentials=None,
+        credentials=_git_credentials(known, output),
         ask_host_key=lambda host, fingerprint: _trusts(output, host, fingerprint),
+        readonly=read_only,
     )
 
 
@@ -142,13 +147,44 @@ def _names_argocd(known: config.KnownWorkspace, *, required: bool) -> bool:
     raise Invalid("no Argo CD was named", hint="--argocd URL, or tiphys open --argocd URL once")
 
 
+def _git_credentials(known: config.KnownWorkspace, output: Output) -> Credentials | Ask | None:
+    """A token of a file, else a person where there is a terminal; git's own credential helpers are asked before either."""
+    import sys
+
+    if known.connection.git_token_file:
+        from pathlib import Path
+
+        from backends.argocd.auth import read_private
+        from backends.gitops.address import Credentials
+
+        text = read_private(Path(known.connection.git_token_file).expanduser(), "Git token").strip()
+        user, colon, password = text.partition(":")
+        return Credentials(Secret(password), user) if colon else Credentials(Secret(text))
+    return (lambda question: _answer(output, question)) if sys.stdin.isatty() else None
+
+
+def _answer(output: Output, question: Question) -> Secret | None:
+    if question.kind in ("username", "other"):
+        try:
+            return Secret(output.ask(f"{question.text} "))
+        except EOFError:
+            return None
+    output.note(question.text)
+    return _typed_unseen()
+
+
 def _password(output: Output, user: str) -> Secret:
-    import getpass
     import sys
 
     if not sys.stdin.isatty():
         raise Refused(f"the password of {user} is needed and there is no terminal to ask", hint="--password-file FILE")
     output.note(f"password of {user}:")
+    return _typed_unseen()
+
+
+def _typed_unseen() -> Secret:
+    import getpass
+
     return Secret(getpass.getpass(""))
 
 

@@ -6,24 +6,23 @@ import argparse
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from backends.live.following import Followed, FollowKind, FollowOptions
-
 from backends.domain.ids import DeploymentId, Sha, mint_change_id
 from backends.errors import Unavailable
 from backends.gitops.cautions import Caution
 from backends.gitops.intents import CreateEnvironment, Delete, Deploy, EditValues, Pause, Resume, Rollback
 from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.workspace_layout import LAYOUT
+from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
 from tui.cli.output import Output
-from tui.cli.write import confirmed, planned, said
+from tui.cli.write import confirmed, planned, planned_and_run, said
 
 if TYPE_CHECKING:
-    from backends.live.follow import Follower
-
     from backends.gitops.intent import Intent
     from backends.gitops.plan import Plan
     from backends.gitops.tree import Tree
+    from backends.live.follow import Follower
+    from backends.live.observations import Observations
     from backends.workspace import Workspace
 
 _KINDS: Mapping[type, FollowKind] = {
@@ -34,8 +33,10 @@ _KINDS: Mapping[type, FollowKind] = {
 }
 
 
-async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
-    """Plan, show, confirm, run and follow; the exit code is the verdict's."""
+async def carried_out(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
+    """Plan, show, confirm and run; with `--wait` follow, and the exit code is the verdict's."""
+    if not arguments.wait:
+        return await planned_and_run(workspace, intent, arguments, output)
     plan = await planned(workspace, intent, arguments, output)
     if arguments.plan:
         plans.printed(plan, output)
@@ -54,12 +55,16 @@ async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Name
             output.warn(str(error))
         if plan.empty:
             said(None, plan, output)
-            commit = await _newest(workspace, targets)
+            commit = await newest_release(workspace, targets)
         else:
             written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
             said(written, plan, output)
-            commit = written.commit or await _newest(workspace, targets)
-        await told(followed(follower, commit, intent, plan, targets), output)
+            commit = written.commit or await newest_release(workspace, targets)
+        observations = workspace.observations()
+        try:
+            await told(followed(follower, commit, intent, plan, targets), output, observations)
+        finally:
+            observations.save()
         return follower.exit_code
 
 
@@ -73,6 +78,7 @@ def followed(
         targets=targets or plan.deployments,
         environment=_environment(intent, plan),
         changed_paths=tuple(diff.path for diff in plan.files),
+        has_hooks={one.deployment: bool(one.hooks) for one in plan.rendered if not (one.missing or one.error)},
     )
 
 
@@ -90,9 +96,18 @@ def targets_of(intent: Intent, tree: Tree) -> tuple[DeploymentId, ...]:
     return ()
 
 
-async def told(steps: AsyncIterator[Followed], output: Output) -> None:
-    """Say every step as it comes: a line for people, a JSON object for machines."""
+async def newest_release(workspace: Workspace, targets: tuple[DeploymentId, ...]) -> Sha:
+    """The newest release of the targets; the head where they have none in common."""
+    releases = await workspace.last_changes()
+    commits = {releases[target].commit for target in targets if target in releases}
+    return commits.pop() if len(commits) == 1 else workspace.repo.require_head()
+
+
+async def told(steps: AsyncIterator[Followed], output: Output, observations: Observations | None = None) -> None:
+    """Say every step as it comes, a line for people, a JSON object for machines; and remember what was seen of releases."""
     async for step in steps:
+        if observations is not None and step.deployment is not None and step.milestones is not None:
+            observations.add(step.deployment, step.milestones, step.rollout.stage)
         for record in records(step):
             if output.machine:
                 output.record(record)
@@ -104,15 +119,15 @@ async def told(steps: AsyncIterator[Followed], output: Output) -> None:
 
 def records(step: Followed) -> list[dict[str, Any]]:
     """One step as the objects a follower prints: a note, or a stage; and the verdict where it ends the wait."""
-    head = {"at": step.at, "deployment": step.deployment}
+    head: dict[str, Any] = {"at": step.at, "deployment": step.deployment}
     rollout = step.rollout
-    place = {
+    place: dict[str, Any] = {
         "stage": str(rollout.stage),
         "flags": sorted(str(flag) for flag in rollout.flags),
         "reason": rollout.reason or None,
     }
     if step.note:
-        found = [{**head, "type": "note", "note": step.note}]
+        found: list[dict[str, Any]] = [{**head, "type": "note", "note": step.note}]
     else:
         found = [
             {
@@ -156,10 +171,3 @@ def _environment(intent: Intent, plan: Plan) -> str:
         case Pause(target=Layer(kind=LayerKind.ENVIRONMENT, name=name)) | Resume(target=Layer(kind=LayerKind.ENVIRONMENT, name=name)):
             return name
     return next((reach.environment for reach in plan.reaches), "")
-
-
-async def _newest(workspace: Workspace, targets: tuple[DeploymentId, ...]) -> Sha:
-    """The newest release of the targets; the head where they have none in common."""
-    releases = await workspace.last_changes()
-    commits = {releases[target].commit for target in targets if target in releases}
-    return commits.pop() if len(commits) == 1 else workspace.repo.require_head()

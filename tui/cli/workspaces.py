@@ -54,7 +54,7 @@ async def open_(arguments: argparse.Namespace, output: Output) -> int:
         slug = str(found["repo"]["slug"]) if isinstance(found["repo"], dict) else ""
         name = arguments.name or slug or host_of(arguments.argocd or workspace.server.url)
         found["name"] = name
-        _remember(name, chosen(arguments), identity, workspace)
+        _remember(name, chosen(arguments), identity, workspace, output)
     _said(output, found)
     return 0
 
@@ -80,7 +80,7 @@ async def init(arguments: argparse.Namespace, output: Output) -> int:
         code = await planned_and_run(workspace, intent, arguments, output, ask=False)
         if arguments.plan:
             return code
-        _remember(arguments.slug, one, files.workspace(workspace.tree()).id, workspace)
+        _remember(arguments.slug, one, files.workspace(workspace.tree()).id, workspace, output)
         if workspace.has_server:
             await _bootstrapped(workspace, output)
         return code
@@ -131,13 +131,24 @@ async def _server_facts(workspace: Workspace, output: Output) -> dict[str, objec
     }
 
 
-def _remember(name: str, one: Chosen, identity: str, workspace: Workspace) -> None:
+def _remember(name: str, one: Chosen, identity: str, workspace: Workspace, output: Output) -> None:
+    """Keep what was given, on top of what was known of the same repository, and make it the last opened one."""
+    repo = workspace.repo.url if workspace.has_repo else ""
+    before = config.known().workspaces.get(name, config.KnownWorkspace())
+    if before.repo != repo:  # another workspace by that name: nothing of it is kept
+        before = config.KnownWorkspace()
+    given = {key: value for key, value in msgspec.structs.asdict(one.known.connection).items() if value}
     known = msgspec.structs.replace(
         one.known,
-        id=identity or one.known.id,
-        repo=workspace.repo.url if workspace.has_repo else "",
-        argocd=workspace.server.url if workspace.has_server else "",
+        id=identity or before.id,
+        repo=repo,
+        argocd=workspace.server.url if workspace.has_server else before.argocd,
+        author=one.known.author or before.author,
+        signing=one.known.signing if one.known.signing is not None else before.signing,
+        connection=msgspec.structs.replace(before.connection, **given),
     )
+    if "@" in one.known.repo.partition("://")[2].partition("/")[0] and one.known.repo.startswith("http"):
+        output.note("the password in the URL is not remembered: a git credential helper or --git-token-file FILE gives it next time")
     config.remember(name, known)
 
 
