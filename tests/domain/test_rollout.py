@@ -383,7 +383,7 @@ def test_an_older_revision_synced_by_hand_is_drift_by_somebody() -> None:
 
 def test_degraded_as_argo_says_it() -> None:
     rollout = one({"status.health": {"status": "Degraded", "message": "Caused by apps/Deployment:web-prod/web"}})
-    assert ("Degraded", "waits for apps/Deployment:web-prod/web") == (rollout.stage, rollout.reason)
+    assert ("Degraded", "because of Deployment web") == (rollout.stage, rollout.reason)
 
 
 PROGRESSING = {"status.health": {"status": "Progressing", "lastTransitionTime": after(20)}}
@@ -469,6 +469,11 @@ def test_pods_that_crash_while_the_operation_runs_need_attention() -> None:
     changes = OUT_OF_SYNC | {"status.operationState": operation(phase="Running")}
     rollout = one(changes, tree=tree(pod("a", "CrashLoopBackOff", Restart_Count="1", health="Degraded")))
     assert ("Syncing", {"attention"}) == said(rollout)
+
+
+def test_live_shows_no_count_of_a_tree_from_before_it_was_healthy() -> None:
+    ready = tree(pod("a", "Running", health="Healthy", Containers="1/1"))
+    assert ["1/1 ready", ""] == [one({}, tree=seen).progress for seen in (ready, tree(pod("a", "Running")))]
 
 
 def test_live_since_the_last_of_what_made_it_so() -> None:
