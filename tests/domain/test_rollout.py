@@ -503,6 +503,20 @@ def test_no_operation_at_all_had_nothing_to_do() -> None:
     assert (("Live", {"nothing_to_do"}), "the commit changes nothing that runs") == (said(rollout), rollout.reason)
 
 
+@pytest.mark.parametrize(
+    ("kind", "flags", "more"),
+    [
+        ("PostSync", {"nothing_to_do", "attention"}, "; the sync before it failed: PostSync hook Job/notify: deadline"),
+        ("PreSync", {"nothing_to_do"}, ""),
+    ],
+)
+def test_what_a_sync_left_whose_last_hook_failed_is_live_with_a_word_on_it(kind: str, flags: set[str], more: str) -> None:
+    results = [{"kind": "Job", "name": "notify", "hookType": kind, "hookPhase": "Failed", "message": "deadline"}]
+    state = operation(OLD, "Failed", syncResult={"revision": OLD, "resources": results})
+    rollout = one({"status.history": LIVE["status"]["history"][:1], "status.operationState": state})
+    assert (("Live", flags), f"the commit changes nothing that runs{more}") == (said(rollout), rollout.reason)
+
+
 def test_a_self_heal_after_nothing_to_do_skips_no_hook() -> None:
     before = one({"status.history": LIVE["status"]["history"][:1], "status.operationState": operation(OLD)})
     healed = {"status.history": LIVE["status"]["history"][:1], "status.operationState": operation(partial=True)}

@@ -54,7 +54,8 @@ async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Name
             output.warn(str(error))
         if plan.empty:
             said(None, plan, output)
-            commit = await newest_release(workspace, targets)
+            head = isinstance(intent, Pause | Resume)  # these are no releases: what is wanted is the newest spec
+            commit = workspace.repo.require_head() if head else await newest_release(workspace, targets)
         else:
             written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
             said(written, plan, output)
