@@ -46,6 +46,7 @@ _SETTINGS = (
     "maintenance.auto=false",
     "color.ui=false",
     "log.showSignature=false",
+    "log.follow=false",
     "log.showRoot=true",  # the first commit changed files, too
     "i18n.logOutputEncoding=UTF-8",
     "i18n.commitEncoding=UTF-8",

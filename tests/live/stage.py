@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from backends.argocd.auth import TokenFile
 from backends.argocd.endpoint import Endpoint
@@ -17,36 +19,24 @@ from backends.argocd.http import HttpArgoCD, connect
 from backends.bootstrap import bootstrap
 from backends.domain.app import App, AppImage, Chart
 from backends.domain.ids import AppKey, DeploymentId, Sha, mint_change_id
+from backends.domain.options import ApplicationOptions
 from backends.domain.record import Image
 from backends.domain.rollout import Stage
 from backends.domain.workspace import Workspace
 from backends.engine import in_thread
 from backends.gitops import files
-from backends.gitops.intent import Intent
+from backends.gitops.intent import Description, Intent
 from backends.gitops.intents import CreateApp, CreateEnvironment, Delete, Deploy, Init, Target
 from backends.gitops.repo import Repo
+from backends.gitops.tree import Tree
 from backends.gitops.writer import Written, write
 from backends.live.follow import Follower
 from backends.live.following import Followed, FollowKind, FollowOptions
 
 OPTIONS = FollowOptions()
 APPS = (
-    "good",
-    "crash",
-    "pull",
-    "never",
-    "paused",
-    "stays",
-    "goes",
-    "stop",
-    "seen",
-    "hook",
-    "busy",
-    "shared",
-    "newer",
-    "spec",
-    "outside",
-    "away",
+    *("good", "crash", "pull", "never", "paused", "stays", "goes", "stop", "seen"),
+    *("hook", "retry", "busy", "skip", "newer", "spec", "outside", "away"),
 )
 """An app has one deployment in an environment: each test takes apps of its own."""
 IMAGE = "registry.example.test/acme/web"
@@ -74,6 +64,34 @@ def ready_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     return line
 
 
+class Edited(msgspec.Struct, frozen=True):
+    """Files as a person writes them."""
+
+    changed: dict[str, bytes]
+
+    def apply(self, tree: Tree) -> Tree:
+        return tree.with_files(self.changed)
+
+    def describe(self, before: Tree, after: Tree) -> Description:
+        return Description("a person's edit")
+
+
+class Apps(msgspec.Struct, frozen=True):
+    """All apps in one commit."""
+
+    names: tuple[str, ...]
+
+    def apply(self, tree: Tree) -> Tree:
+        chart = Chart(path="charts/service", version="1.0.0")
+        for name in self.names:
+            retry = ApplicationOptions(retry={"limit": 2})
+            tree = CreateApp(app=App(name=name, chart=chart, images={"main": AppImage(repository=IMAGE)}, argocd=retry)).apply(tree)
+        return tree
+
+    def describe(self, before: Tree, after: Tree) -> Description:
+        return Description("the apps of the play")
+
+
 @dataclass
 class Play:
     """One workspace repository and one Argo CD."""
@@ -92,12 +110,7 @@ class Play:
         await self.write(Init(slug=self.slug, id=str(mint_change_id()), repo_url=self.argocd_repo_url))
         self.workspace = files.workspace(self.repo.tree())
         await bootstrap(self.argocd, self.repo.tree())
-        for name in apps:
-            await self.write(
-                CreateApp(
-                    app=App(name=name, chart=Chart(path="charts/service", version="1.0.0"), images={"main": AppImage(repository=IMAGE)})
-                )
-            )
+        await self.write(Apps(names=apps))
         for environment in environments:
             written = await self.write(environment)
             assert written.commit is not None
@@ -128,6 +141,10 @@ class Play:
             written = await self.write(intent)
             assert written.commit is not None, "nothing to do"
             return [step async for step in follower.follow(written.commit, kind=kind, targets=[DeploymentId(id) for id in ids], **more)]
+
+    async def push(self, changed: Mapping[str, bytes], *ids: str) -> list[Followed]:
+        """A person's own commit, followed where somebody is named."""
+        return await self.run(Edited(changed=dict(changed)), *ids)
 
     async def follow(
         self, commit: Sha, *ids: str, kind: FollowKind = FollowKind.RELEASE, options: FollowOptions = OPTIONS, **more: Any

@@ -9,6 +9,7 @@ from backends.domain.stage import Stage
 from backends.gitops import resolve
 from backends.gitops.layout import Layer, LayerKind
 from tui.cli import nouns
+from tui.cli.columns import COLUMNS
 from tui.cli.output import Output
 from tui.cli.session import fetched, opened
 
@@ -30,7 +31,7 @@ async def history(arguments: argparse.Namespace, output: Output) -> int:
         )
         observations = workspace.observations()
         items = [nouns.release(one, _outcome(one, observations)) for one in releases]
-        output.listing(items, nouns.COLUMNS["release"])
+        output.listing(items, COLUMNS["release"])
         return 0
 
 

@@ -72,7 +72,7 @@ async def logs(arguments: argparse.Namespace, output: Output) -> int:
         async for line in lines:
             if line.last:
                 break
-            if output.form == "json":
+            if output.machine:
                 output.record(
                     {"at": line.time_stamp_str or None, "type": "log", "pod": clean(line.pod_name), "message": clean(line.content)}
                 )

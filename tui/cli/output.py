@@ -14,7 +14,7 @@ from unicodedata import combining, east_asian_width
 import msgspec
 
 from backends.errors import BackendError, Invalid
-from backends.text import clean
+from backends.text import clean, clean_json, clean_values
 
 if TYPE_CHECKING:
     from backends.gitops.progress import Progress
@@ -92,15 +92,15 @@ class Output:
         if self.form == "yaml":
             import yaml
 
-            plain = msgspec.to_builtins(value)
+            plain = clean_values(msgspec.to_builtins(value))
             for line in yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=10_000).splitlines():
                 self._line(line)
             return
-        self._line(msgspec.json.encode(value).decode())
+        self._out(clean_json(msgspec.json.encode(value).decode()))
 
     def record(self, value: Mapping[str, Any]) -> None:
         """One JSON object on a line of its own (followers), flushed at once."""
-        self._line(msgspec.json.encode(value).decode())
+        self._out(clean_json(msgspec.json.encode(value).decode()))
         sys.stdout.flush()
 
     def line(self, text: str = "") -> None:

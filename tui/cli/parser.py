@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
 from tui import VERSION
@@ -41,10 +41,38 @@ _GLOBAL_DEFAULTS: dict[str, Any] = {
 
 
 class _Parser(argparse.ArgumentParser):
+    """Options are never guessed from their beginning: a later version's new option must not change what a script's short one means."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
     def error(self, message: str) -> NoReturn:
         from backends.text import clean
 
-        self.exit(2, f"tiphys: {clean(message)}\n  hint: {self.prog} --help\n")
+        near = self._meant(message)
+        self.exit(2, f"tiphys: {clean(message)}\n  hint: {f'did you mean {near}? ' if near else ''}{self.prog} --help\n")
+
+    def _meant(self, message: str) -> str:
+        """The choice or the option that was probably meant; "" when none is near."""
+        import difflib
+        import re
+
+        if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message):
+            names, typed = re.findall(r"[\w-]+", choice[2]), choice[1]
+        elif option := re.search(r"unrecognized arguments:.*?(--[\w-]+)", message):
+            names, typed = [*_options(self)], option[1]
+        else:
+            return ""
+        return next(iter(difflib.get_close_matches(typed, names, 1)), "")
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every option of a parser and of what is below it."""
+    yield from parser._option_string_actions  # noqa: SLF001 - argparse has no public way
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for sub in action.choices.values():
+                yield from _options(sub)
 
 
 def _globals() -> _Parser:
@@ -88,6 +116,7 @@ def _parser() -> _Parser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"tiphys {VERSION}")
     parser.set_defaults(command=_lazy("help", "show"))
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def command(name: str, module: str, function: str, help_text: str) -> argparse.ArgumentParser:
@@ -122,7 +151,10 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
 
 def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     create = commands.add_parser(
-        "create", help="create an environment, an app or a cluster", description="Create an environment, an app or a cluster."
+        "create",
+        parents=[common],
+        help="create an environment, an app or a cluster",
+        description="Create an environment, an app or a cluster.",
     )
     nouns = create.add_subparsers(title="what", metavar="WHAT", required=True)
     sub = nouns.add_parser("environment", parents=[common], help="an environment, or other options of an existing one")

@@ -16,7 +16,7 @@ from backends.gitops.workspace_layout import LAYOUT
 from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
 from tui.cli.output import Output
-from tui.cli.write import confirmed, planned, said
+from tui.cli.write import confirmed, planned, planned_and_run, said
 
 if TYPE_CHECKING:
     from backends.gitops.intent import Intent
@@ -34,8 +34,10 @@ _KINDS: Mapping[type, FollowKind] = {
 }
 
 
-async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
-    """Plan, show, confirm, run and follow; the exit code is the verdict's."""
+async def carried_out(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
+    """Plan, show, confirm and run; with `--wait` follow, and the exit code is the verdict's."""
+    if not arguments.wait:
+        return await planned_and_run(workspace, intent, arguments, output)
     plan = await planned(workspace, intent, arguments, output)
     if arguments.plan:
         plans.printed(plan, output)
@@ -78,6 +80,7 @@ def followed(
         targets=targets or plan.deployments,
         environment=_environment(intent, plan),
         changed_paths=tuple(diff.path for diff in plan.files),
+        has_hooks={one.deployment: bool(one.hooks) for one in plan.rendered if not (one.missing or one.error)},
     )
 
 
