@@ -26,19 +26,15 @@ LONG = 1_000_000
 
 
 def hostile_in(value: Any) -> list[str]:
-    """Every text of a JSON value that still holds something hostile, keys included."""
+    """Every text of a JSON value that still holds something hostile, keys included (whoever reads the JSON may print it)."""
     match value:
         case str():
-            return [value] if HOSTILE.search(value) or "\n" in value else []
+            return [value] if HOSTILE.search(value.replace("\t", "")) else []
         case dict():
             return [found for pair in value.items() for each in pair for found in hostile_in(each)]
         case list():
             return [found for each in value for found in hostile_in(each)]
     return []
-
-
-def evil(number: int = 0) -> str:
-    return f"{EVIL}{number}" if number else EVIL
 
 
 def application(name: str, **more: Any) -> dict[str, Any]:
@@ -101,10 +97,19 @@ def _events() -> dict[str, Any]:
 
 
 def _managed() -> dict[str, Any]:
-    live = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EVIL, "namespace": EVIL}, "data": {EVIL: EVIL, "long": "a" * LONG}}
+    live = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": EVIL, "namespace": EVIL},
+        "data": {EVIL: EVIL, "long": "a" * LONG},
+    }
     target = {**live, "data": {EVIL: f"other {EVIL}", "long": "b" * LONG}}
     states = {"targetState": json.dumps(target), "liveState": json.dumps(live), "normalizedLiveState": json.dumps(live)}
-    return {"items": [{"kind": "ConfigMap", "namespace": EVIL, "name": EVIL, "modified": True, **states, "predictedLiveState": json.dumps(target)}]}
+    return {
+        "items": [
+            {"kind": "ConfigMap", "namespace": EVIL, "name": EVIL, "modified": True, **states, "predictedLiveState": json.dumps(target)}
+        ]
+    }
 
 
 class HostileArgoCD(ThreadingHTTPServer):
@@ -145,6 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_DELETE(self) -> None:
+        self._answer()
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self._answer()
@@ -170,7 +178,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/v1/session/userinfo": lambda: {"loggedIn": True, "username": EVIL, "iss": EVIL, "groups": [EVIL]},
             "/api/v1/settings": lambda: {"url": EVIL},
             "/api/v1/clusters": lambda: {
-                "items": [{"name": EVIL, "server": EVIL, "info": {"connectionState": {"status": EVIL, "message": EVIL}, "serverVersion": EVIL}}]
+                "items": [
+                    {"name": EVIL, "server": EVIL, "info": {"connectionState": {"status": EVIL, "message": EVIL}, "serverVersion": EVIL}}
+                ]
             },
             "/api/v1/projects": lambda: {
                 "items": [

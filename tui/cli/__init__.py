@@ -75,3 +75,4 @@ def _complete(command: Coroutine[Any, Any, int]) -> int:
             left.cancel()
         loop.run_until_complete(asyncio.sleep(0))
         asyncio.set_event_loop(None)
+        loop.close()

@@ -14,7 +14,7 @@ from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.workspace_layout import LAYOUT
 from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
-from tui.cli.output import Output
+from tui.cli.output import Output, clock
 from tui.cli.write import confirmed, planned, said
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def records(step: Followed) -> list[dict[str, Any]]:
 
 
 def _line(step: Followed, record: Mapping[str, Any]) -> str:
-    at = step.at.astimezone().strftime("%H:%M:%S")
+    at = clock(step.at)
     name = step.deployment or "environment"
     if record["type"] == "verdict":
         warning = f"; warning: {record['warning']}" if record["warning"] else ""
