@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -16,6 +17,8 @@ from tui import VERSION
 Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int] | int]
 """A command is a coroutine, or gives its exit code at once where it needs no loop."""
 
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
+"""Bytes that Python could not read as UTF-8."""
 _FORMS = ("table", "wide", "json", "yaml")
 NOUNS = ("workspaces", "clusters", "environments", "apps", "deployments", "applications", "projects")
 KINDS = ("development", "testing", "staging", "production", "preview")
@@ -26,7 +29,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     Raises `SystemExit` 2 (usage) and 0 (`--help`, `--version`), as argparse does.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    if any(_NOT_TEXT.search(argument) for argument in argv):
+        parser.error("an argument is not UTF-8")
+    arguments = parser.parse_args(argv)
     for name, value in _GLOBAL_DEFAULTS.items():
         if not hasattr(arguments, name):
             setattr(arguments, name, value)
