@@ -30,6 +30,9 @@ LIMIT = 400
 COMPARISON_PENDING = timedelta(minutes=1)
 """After so long without a comparison nobody waits for one any more: what is OutOfSync has drifted."""
 
+UNATTENDED = timedelta(seconds=30)
+"""An automated sync is requested with the comparison that calls for it. Without one for so long, and without self-heal, none will come."""
+
 
 def derive(wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetime, previous: Rollout | None = None) -> Rollout:
     """Say how far `wanted.commit` has come.
@@ -174,6 +177,9 @@ def _out_of_sync(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
     if known.automation.paused or (wanted.paused and not known.automation.present):
         return Rollout(stage=Stage.PAUSED, since=reconciled, reason=_paused(wanted))
     if not known.applied:
+        if known.automation.enabled and not known.automation.self_heal and ended and reconciled and now - reconciled >= UNATTENDED:
+            reason = f"{_drift(known)}; self-heal is off, and the commit changes nothing that automated sync acts on"
+            return Rollout(stage=Stage.DRIFTED, since=reconciled, reason=reason)
         if known.automation.enabled:
             return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for automated sync")
         return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for Sync", flags=frozenset((Flag.NEEDS_YOU,)))

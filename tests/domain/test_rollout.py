@@ -370,6 +370,15 @@ def test_a_manual_environment_waits_for_you() -> None:
     assert (("Detected", {"needs_you"}), "waits for Sync") == (said(rollout), rollout.reason)
 
 
+@pytest.mark.parametrize(("heals", "compared", "stage"), [(False, -31, "Drifted"), (False, -29, "Detected"), (True, -31, "Detected")])
+def test_what_automated_sync_leaves_alone_without_self_heal_has_drifted(heals: bool, compared: float, stage: str) -> None:
+    spec = SPEC | {"syncPolicy": {"automated": {"prune": True, "selfHeal": heals}}}
+    last = {"status.history": LIVE["status"]["history"][:1], "status.operationState": operation(OLD)}
+    at = {"status.reconciledAt": (NOW + timedelta(seconds=compared)).isoformat()}
+    rollout = one(OUT_OF_SYNC | last | at | {"spec": spec}, want={"specs": (spec,)})
+    assert (stage, stage == "Drifted") == (rollout.stage, "self-heal is off" in rollout.reason)
+
+
 def test_drift_says_what_differs() -> None:
     resources = [{"kind": "Deployment", "name": "web", "status": "OutOfSync"}, {"kind": "Service", "name": "web", "status": "Synced"}]
     rollout = one(OUT_OF_SYNC | {"status.resources": resources})

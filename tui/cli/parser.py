@@ -68,9 +68,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     """Every option of a parser and of what is below it."""
-    yield from parser._option_string_actions  # noqa: SLF001 - argparse has no public way
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+    yield from parser._option_string_actions
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
             for sub in action.choices.values():
                 yield from _options(sub)
 
