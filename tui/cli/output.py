@@ -5,6 +5,7 @@ All of it passes `backends.text.clean` here once more, so that no command can le
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -191,6 +192,13 @@ def age(then: datetime | None, *, now: datetime | None = None) -> str:
         if seconds >= size * (2 if unit == "m" else 1):
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def clock(at: datetime) -> str:
+    """The time of day here; of a moment that this zone cannot tell (the year 1, a server's "never") the one in UTC."""
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        at = at.astimezone()
+    return f"{at:%H:%M:%S}"
 
 
 def _cell(value: Any, key: str) -> str:

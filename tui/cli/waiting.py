@@ -15,7 +15,7 @@ from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.workspace_layout import LAYOUT
 from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
-from tui.cli.output import Output
+from tui.cli.output import Output, clock
 from tui.cli.write import confirmed, planned, planned_and_run, said
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ async def told(steps: AsyncIterator[Followed], output: Output, observations: Obs
             elif record["type"] == "note":
                 output.note(f"{step.deployment or 'argo cd'}: {record['note']}")
             else:
-                output.line(f"{step.at.astimezone():%H:%M:%S}  {step.deployment or 'environment'}  {news}")
+                output.line(f"{clock(step.at)}  {step.deployment or 'environment'}  {news}")
 
 
 def records(step: Followed) -> list[dict[str, Any]]:
