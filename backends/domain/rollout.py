@@ -186,11 +186,12 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
     finished = ended.finished_at if ended and known.ours else None
     began = health.last_transition_time
     reached = max((at for at in (began, finished, wanted.committed_at) if at), default=None)
-    ready = str(pods.readiness(seen.tree))
+    count = pods.readiness(seen.tree)
+    ready = str(count)
     healthy = health.status == "Healthy"
     found = () if healthy else pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
     unplaced = next((clean(e.message, limit=300) for e in seen.scheduling if e.reason == "FailedScheduling"), "")
-    said = pods.waits(seen.tree) or clean(health.message, limit=200).replace("Caused by ", "waits for ")
+    said = pods.waits(seen.tree) or pods.cause(health.message, waits=health.status == "Progressing")
     if health.status == "Degraded":
         why = unplaced or (found[0].sentence() if found else "")
         reason = "; ".join(text for text in (why, said) if text) or _resources(known.app, "Degraded")
@@ -202,7 +203,8 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
     if health.status in ("Missing", "Suspended"):
         return Rollout(stage=Stage(health.status), since=began, reason=said or _resources(known.app, health.status))
     if healthy:
-        return Rollout(stage=Stage.LIVE, since=reached, progress=ready)
+        # nobody asks for trees of what is Healthy: one that counts fewer is of before
+        return Rollout(stage=Stage.LIVE, since=reached, progress=ready if count.complete else "")
     crashing = any(one.kind.alarming for one in found)
     flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing else frozenset[Flag]()
     reason = unplaced or (found[0].sentence() if found else said)

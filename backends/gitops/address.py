@@ -127,7 +127,10 @@ def _network(scheme: str, text: str) -> tuple[Address, Credentials | None]:
 
 
 def _local(text: str) -> Address:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise _refused("there is no such user", text) from None
     if not is_one_line(text) or path.name.startswith("-"):
         raise _refused("not a path of a repository", text)
     absolute = os.path.abspath(path)  # noqa: PTH100 - `..` goes, links stay

@@ -47,6 +47,7 @@ _SETTINGS = (
     "maintenance.auto=false",
     "color.ui=false",
     "log.showSignature=false",
+    "log.follow=false",
     "log.showRoot=true",  # the first commit changed files, too
     "i18n.logOutputEncoding=UTF-8",
     "i18n.commitEncoding=UTF-8",

@@ -22,7 +22,7 @@ from backends.domain.verdict import Verdict
 from backends.domain.why import why
 from backends.domain.workspace import Workspace
 from backends.engine import Cancel, in_thread
-from backends.errors import BackendError
+from backends.errors import BackendError, NotFound
 from backends.gitops.layout import Layout
 from backends.gitops.repo import Repo
 from backends.live import nudge
@@ -76,7 +76,7 @@ class Pursuit:
         self._ask, self._argocd, self._repo, self._workspace, self._store = ask, argocd, repo, workspace, store
         self._options, self._layout, self._now = options, layout, now
         self._woken = asyncio.Event()
-        self._notes: list[tuple[Target | None, str]] = []
+        self._notes: list[tuple[datetime, Target | None, str]] = []
         self._errands = Errands(options.requests, self._woken.set)
         self._looks = Looks(argocd, store, self._errands, feeds=feeds, options=options, now=now)
         namespace = workspace.argocd.namespace
@@ -92,6 +92,8 @@ class Pursuit:
         self._unknown: set[str] = set()
         self._fetches = 0
         self._fetched_at = float("-inf")
+        self._looked_at = float("-inf")
+        self._head: Sha | None = None
         self._feed_state = FeedState.CONNECTING
         self._feed_lost: datetime | None = None
 
@@ -129,7 +131,9 @@ class Pursuit:
     def _prepare(self) -> None:
         """Everything that git is asked for first; blocking."""
         ask, repo = self._ask, self._repo
-        made = next(repo.log(until=ask.commit, names=not ask.paths, limit=1))
+        made = next(repo.log(until=ask.commit, names=not ask.paths, limit=1), None)
+        if made is None:
+            raise NotFound(f"there is no commit {ask.commit[:12]} here")
         paths = ask.paths or made.paths
         after = repo.tree(ask.commit)
         before = repo.tree(made.parents[0]) if made.parents else None
@@ -144,18 +148,35 @@ class Pursuit:
             self._looks.add(target)
             self._keys |= {key, self._manager(target) or key}
         self._take(self._wanted())
+        if self._options.nudge:
+            self._nudges += self._unnamed()
         if ask.kind is FollowKind.ENVIRONMENT:
             key = AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(ask.environment))
             self._environment = Target(key, project=key.name, environment=ask.environment)
             self._environment.shown = Rollout(stage=Stage.COMMITTED, since=made.at)
             self._keys.add(key)
 
+    def _unnamed(self) -> tuple[Nudge, ...]:
+        """Targets that what the commit changed does not lead to (a release that is followed again): they are asked to look, too."""
+        named = {one.name for one in self._nudges}
+        return tuple(
+            Nudge(name=target.key.name, project=target.project, role=nudge.Role.DEPLOYMENT, environment=target.environment)
+            for target in self._targets
+            if not named & {target.key.name, getattr(self._manager(target), "name", "")} and target.wanted and not target.wanted.removed
+        )
+
     def _wanted(self) -> dict[DeploymentId, Wanted]:
+        self._head = self._repo.head()
         if not self._targets:
             return {}
         before = {target.id: self._before(target) for target in self._targets}
         found = wanted_at(
-            self._repo, self._repo.tree(), [target.id for target in self._targets], self._ask.commit, before=before, layout=self._layout
+            self._repo,
+            self._repo.tree(self._head),
+            [target.id for target in self._targets],
+            self._ask.commit,
+            before=before,
+            layout=self._layout,
         )
         hooks = self._ask.has_hooks
         return {id: msgspec.structs.replace(one, has_hooks=hooks[id]) if id in hooks else one for id, one in found.items()}
@@ -188,7 +209,7 @@ class Pursuit:
         if self._environment is not None and self._environment.verdict is None:
             steps += self._look_environment(self._environment, at)
         notes, self._notes = self._notes, []
-        steps[:0] = [self._noted(target, text) for target, text in notes]
+        steps[:0] = [self._noted(*one) for one in notes]
         self._nudging.tend(self._ready, live=self._feed_state is FeedState.LIVE)
         self._fetch(at)
         return steps
@@ -240,25 +261,35 @@ class Pursuit:
         return found
 
     def _fetch(self, at: float) -> None:
-        """Bring commits that Argo CD has seen and we have not; at most one fetch at a time."""
+        """Bring commits that Argo CD has seen and we have not, and notice where the branch was moved by somebody else in this process."""
         unknown, self._unknown = self._unknown, set()
-        if not unknown:
-            self._fetches = 0
-            return
         times = self._options.times
         pause = min(times.fetch * 2.0**self._fetches, times.fetch_longest) if self._fetches else 0.0
-        if at - self._fetched_at >= pause and self._errands.start("fetch", self._bring, counts=False):
+        if unknown and at - self._fetched_at >= pause and self._errands.start("fetch", self._bring, counts=False):
             self._fetches, self._fetched_at = self._fetches + 1, at
+        elif not unknown:
+            self._fetches = 0
+            if at - self._looked_at >= times.idle:
+                self._looked_at = at
+                if self._repo.head() != self._head:
+                    self._errands.start("fetch", self._renew, counts=False)
 
     async def _bring(self) -> None:
-        cancel, before = Cancel(), self._repo.head()
+        cancel = Cancel()
         try:
-            head = await in_thread(functools.partial(self._repo.fetch, cancel=cancel), cancel=cancel)
-            if head != before:
-                found = await in_thread(self._wanted)
-                self._take(found)
+            await in_thread(functools.partial(self._repo.fetch, cancel=cancel), cancel=cancel)
         except BackendError as error:
             self._tell(None, f"the repository cannot be fetched: {error.message}")
+            return
+        if self._repo.head() != self._head:
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """The branch has moved: there may be later specs, and newer releases of what is followed."""
+        try:
+            self._take(await in_thread(self._wanted))
+        except BackendError as error:
+            self._tell(None, f"what is wanted now cannot be read: {error.message}")
 
     # asking Argo CD to look
 
@@ -282,7 +313,7 @@ class Pursuit:
     # telling
 
     def _tell(self, target: Target | None, text: str) -> None:
-        self._notes.append((target, text))
+        self._notes.append((self._now(), target, text))
         self._woken.set()
 
     def _note_feed(self) -> None:
@@ -292,9 +323,11 @@ class Pursuit:
         before, self._feed_state = self._feed_state, feed.state
         if feed.state is FeedState.STALE:
             self._feed_lost = self._now()
-            self._notes.append((None, f"no news from Argo CD: {feed.error}" if feed.error else "no news from Argo CD"))
+            self._notes.append((self._now(), None, f"no news from Argo CD: {feed.error}" if feed.error else "no news from Argo CD"))
         elif feed.state is FeedState.LIVE and before is FeedState.STALE and self._feed_lost is not None:
-            self._notes.append((None, f"gap {(self._now() - self._feed_lost).total_seconds():.0f} s: what happened meanwhile was not seen"))
+            self._notes.append(
+                (self._now(), None, f"gap {(self._now() - self._feed_lost).total_seconds():.0f} s: what happened meanwhile was not seen")
+            )
 
     def _followed(self, target: Target, found: Verdict | None, seen: Seen) -> Followed:
         assert target.wanted is not None  # noqa: S101
@@ -309,13 +342,13 @@ class Pursuit:
             verdict=found,
         )
 
-    def _noted(self, target: Target | None, text: str) -> Followed:
+    def _noted(self, at: datetime, target: Target | None, text: str) -> Followed:
         about = target if target is not None else self._environment
         shown = about.shown if about is not None else None
         if shown is None:
             shown = self._targets[0].shown if self._targets else None
         return Followed(
-            at=self._now(),
+            at=at,
             deployment=target.id if target is not None else None,
             rollout=shown or Rollout(stage=Stage.COMMITTED),
             milestones=target.milestones if target is not None else None,

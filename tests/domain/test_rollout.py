@@ -383,7 +383,7 @@ def test_an_older_revision_synced_by_hand_is_drift_by_somebody() -> None:
 
 def test_degraded_as_argo_says_it() -> None:
     rollout = one({"status.health": {"status": "Degraded", "message": "Caused by apps/Deployment:web-prod/web"}})
-    assert ("Degraded", "waits for apps/Deployment:web-prod/web") == (rollout.stage, rollout.reason)
+    assert ("Degraded", "because of Deployment web") == (rollout.stage, rollout.reason)
 
 
 PROGRESSING = {"status.health": {"status": "Progressing", "lastTransitionTime": after(20)}}
@@ -471,6 +471,11 @@ def test_pods_that_crash_while_the_operation_runs_need_attention() -> None:
     assert ("Syncing", {"attention"}) == said(rollout)
 
 
+def test_live_shows_no_count_of_a_tree_from_before_it_was_healthy() -> None:
+    ready = tree(pod("a", "Running", health="Healthy", Containers="1/1"))
+    assert ["1/1 ready", ""] == [one({}, tree=seen).progress for seen in (ready, tree(pod("a", "Running")))]
+
+
 def test_live_since_the_last_of_what_made_it_so() -> None:
     assert PUSH + timedelta(seconds=40) == one().since
     assert PUSH + timedelta(seconds=20) == one({"status.health.lastTransitionTime": after(-60)}).since
@@ -496,6 +501,20 @@ def test_a_partial_operation_skips_hooks(hooks: bool | None, flags: set[str], re
 def test_no_operation_at_all_had_nothing_to_do() -> None:
     rollout = one({"status.history": LIVE["status"]["history"][:1], "status.operationState": operation(OLD)})
     assert (("Live", {"nothing_to_do"}), "the commit changes nothing that runs") == (said(rollout), rollout.reason)
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "more"),
+    [
+        ("PostSync", {"nothing_to_do", "attention"}, "; the sync before it failed: PostSync hook Job/notify: deadline"),
+        ("PreSync", {"nothing_to_do"}, ""),
+    ],
+)
+def test_what_a_sync_left_whose_last_hook_failed_is_live_with_a_word_on_it(kind: str, flags: set[str], more: str) -> None:
+    results = [{"kind": "Job", "name": "notify", "hookType": kind, "hookPhase": "Failed", "message": "deadline"}]
+    state = operation(OLD, "Failed", syncResult={"revision": OLD, "resources": results})
+    rollout = one({"status.history": LIVE["status"]["history"][:1], "status.operationState": state})
+    assert (("Live", flags), f"the commit changes nothing that runs{more}") == (said(rollout), rollout.reason)
 
 
 def test_a_self_heal_after_nothing_to_do_skips_no_hook() -> None:

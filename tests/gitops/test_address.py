@@ -1,10 +1,13 @@
 """Which Git URLs are opened, what is taken out of them, and which are refused before git is started."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backends.errors import Refused
 from backends.gitops.address import parse_address, parse_branch
 from backends.secret import Secret
+from backends.text import is_one_line
 
 
 @pytest.mark.parametrize(
@@ -100,6 +103,48 @@ def test_a_refusal_never_repeats_the_password() -> None:
         parse_address("ftp://ada:s3cret@git.example.org/w.git")
 
     assert "s3cret" not in str(refusal.value) + refusal.value.hint
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.lists(
+            st.sampled_from(
+                [
+                    "https://",
+                    "ssh://",
+                    "git@",
+                    "h.example",
+                    ":",
+                    "/",
+                    "//",
+                    "..",
+                    "%0a",
+                    "-",
+                    "[",
+                    "]",
+                    "@",
+                    "x",
+                    "\n",
+                    "\x1b",
+                    "::",
+                    "é",
+                    "~",
+                ]
+            )
+        ).map("".join),
+    )
+)
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    try:
+        address, _ = parse_address(text)
+    except Refused:
+        return
+
+    assert address.scheme in ("https", "http", "ssh", "file")
+    assert not address.url.startswith("-")
+    assert is_one_line(address.url)
+    assert "/" not in address.cache_name
 
 
 def test_cache_names_are_readable_and_differ_by_url() -> None:

@@ -294,6 +294,12 @@ def test_a_target_that_has_this_release_already_is_named(workspace: Tree) -> Non
     assert [WEB] == [about for code, about in codes(found) if code == Caution.SAME_RELEASE]
 
 
+def test_the_same_image_from_another_build_says_that_only_the_record_changes(workspace: Tree) -> None:
+    intent = msgspec.structs.replace(to_dev("1f3c9ab"), build="github/9#1")
+    texts = [one.text for one in plan(intent, workspace).warnings if one.code is Caution.SAME_RELEASE]
+    assert ["the image of web-dev-zz45ab is the same: only its record changes"] == texts
+
+
 def test_pauses_manual_environments_and_the_manager_are_named(workspace: Tree) -> None:
     paused = settled(Pause(target=Layer(LayerKind.DEPLOYMENT, WEB)).apply(workspace))
     assert (str(Caution.PAUSED), WEB) in codes(plan(to_dev(), paused))

@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from backends.argocd.auth import TokenFile
 from backends.argocd.endpoint import Endpoint
@@ -17,37 +19,28 @@ from backends.argocd.http import HttpArgoCD, connect
 from backends.bootstrap import bootstrap
 from backends.domain.app import App, AppImage, Chart
 from backends.domain.ids import AppKey, DeploymentId, Sha, mint_change_id
+from backends.domain.options import ApplicationOptions
 from backends.domain.record import Image
 from backends.domain.rollout import Stage
 from backends.domain.workspace import Workspace
 from backends.engine import in_thread
 from backends.gitops import files
-from backends.gitops.intent import Intent
-from backends.gitops.intents import CreateApp, CreateEnvironment, Delete, Deploy, Init, Target
+from backends.gitops.intent import Description, Intent
+from backends.gitops.intents import CreateApp, CreateEnvironment, Delete, Deploy, EditValues, Init, Target
+from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.repo import Repo
+from backends.gitops.tree import Tree
+from backends.gitops.values import parse_edit
 from backends.gitops.writer import Written, write
 from backends.live.follow import Follower
 from backends.live.following import Followed, FollowKind, FollowOptions
 
 OPTIONS = FollowOptions()
-APPS = (
-    "good",
-    "crash",
-    "pull",
-    "never",
-    "paused",
-    "stays",
-    "goes",
-    "stop",
-    "seen",
-    "hook",
-    "busy",
-    "shared",
-    "newer",
-    "spec",
-    "outside",
-    "away",
-)
+MIGRATE = "registry.example.test/acme/migrate"
+HOOKS = {"hook": f"{MIGRATE}:1", "retry": f"{MIGRATE}:fail", "busy": f"{MIGRATE}:slow", "skip": f"{MIGRATE}:slow"}
+RUNNING = ("good", "stays", "goes", "paused", "newer", "spec", "outside", *HOOKS)
+"""Apps that run 1.0 from the beginning; the next release of some runs a hook."""
+APPS = (*RUNNING, "new", "crash", "pull", "never", "stop", "seen", "away")
 """An app has one deployment in an environment: each test takes apps of its own."""
 IMAGE = "registry.example.test/acme/web"
 
@@ -74,6 +67,43 @@ def ready_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     return line
 
 
+class Edited(msgspec.Struct, frozen=True):
+    """Files as a person writes them."""
+
+    changed: dict[str, bytes]
+
+    def apply(self, tree: Tree) -> Tree:
+        return tree.with_files(self.changed)
+
+    def describe(self, before: Tree, after: Tree) -> Description:
+        return Description("a person's edit")
+
+
+class Several(msgspec.Struct, frozen=True):
+    """Many changes in one commit."""
+
+    changes: tuple[Any, ...]
+
+    def apply(self, tree: Tree) -> Tree:
+        for change in self.changes:
+            tree = change.apply(tree)
+        return tree
+
+    def describe(self, before: Tree, after: Tree) -> Description:
+        return Description("several changes")
+
+
+def app(name: str) -> CreateApp:
+    chart = Chart(path="charts/service", version="1.0.0")
+    retry = ApplicationOptions(retry={"limit": 2})
+    return CreateApp(app=App(name=name, chart=chart, images={"main": AppImage(repository=IMAGE)}, argocd=retry))
+
+
+def hook(name: str, image: str) -> EditValues:
+    """The next release of an app runs a PreSync hook."""
+    return EditValues(layer=Layer(LayerKind.DEPLOYMENT, id_of(name)), edits=(parse_edit(f"migrate.image={image}"),))
+
+
 @dataclass
 class Play:
     """One workspace repository and one Argo CD."""
@@ -92,12 +122,7 @@ class Play:
         await self.write(Init(slug=self.slug, id=str(mint_change_id()), repo_url=self.argocd_repo_url))
         self.workspace = files.workspace(self.repo.tree())
         await bootstrap(self.argocd, self.repo.tree())
-        for name in apps:
-            await self.write(
-                CreateApp(
-                    app=App(name=name, chart=Chart(path="charts/service", version="1.0.0"), images={"main": AppImage(repository=IMAGE)})
-                )
-            )
+        await self.write(Several(tuple(app(name) for name in apps)))
         for environment in environments:
             written = await self.write(environment)
             assert written.commit is not None
@@ -110,6 +135,9 @@ class Play:
         await in_thread(self.repo.fetch)
         if self.repo.head() is None:
             await self.set_up(CreateEnvironment(name="dev"))
+            steps = await self.run(Several(tuple(self.deploy(name, "1.0") for name in RUNNING)), *(id_of(name) for name in RUNNING))
+            assert [0] * len(RUNNING) == [step.verdict.exit_code for step in steps if step.verdict], told(steps)
+            await self.write(Several(tuple(hook(name, image) for name, image in HOOKS.items())))
         self.workspace = files.workspace(self.repo.tree())
 
     def deploy(self, app: str, tag: str, *, environment: str = "dev", cluster: str = "in-cluster") -> Deploy:
@@ -128,6 +156,10 @@ class Play:
             written = await self.write(intent)
             assert written.commit is not None, "nothing to do"
             return [step async for step in follower.follow(written.commit, kind=kind, targets=[DeploymentId(id) for id in ids], **more)]
+
+    async def push(self, changed: Mapping[str, bytes], *ids: str) -> list[Followed]:
+        """A person's own commit, followed where somebody is named."""
+        return await self.run(Edited(changed=dict(changed)), *ids)
 
     async def follow(
         self, commit: Sha, *ids: str, kind: FollowKind = FollowKind.RELEASE, options: FollowOptions = OPTIONS, **more: Any

@@ -23,6 +23,7 @@ from backends.live.store import Store
 from backends.live.tail import Tail, of_release
 from tui.cli import nouns
 from tui.cli.application import find
+from tui.cli.columns import COLUMNS
 from tui.cli.output import Output, clock
 from tui.cli.session import fetched, opened
 
@@ -58,7 +59,7 @@ async def events(arguments: argparse.Namespace, output: Output) -> int:
         await at_most(AT_ONCE, [partial(kubernetes.look, one.key) for one in applications[:MOST]])
         tail.add([of_release(one) for one in reversed(await _commits(workspace, found))])
         if not arguments.follow:
-            output.listing([nouns.event(one) for one in tail.events], nouns.COLUMNS["event"])
+            output.listing([nouns.event(one) for one in tail.events], COLUMNS["event"])
             return 0
         for line in tail.events:
             _told(line, output)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
 from backends.secret import Secret, SecretUrl
@@ -48,14 +48,45 @@ _GLOBAL_DEFAULTS: dict[str, Any] = {
 
 
 class _Parser(argparse.ArgumentParser):
+    """Options are never guessed from their beginning: a later version's new option must not change what a script's short one means."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
     def error(self, message: str) -> NoReturn:
         from backends.text import clean
 
-        self.exit(2, f"tiphys: {clean(message)}\n  hint: {self.prog} --help\n")
+        near = self._meant(message)
+        self.exit(2, f"tiphys: {clean(message)}\n  hint: {f'did you mean {near}? ' if near else ''}{self.prog} --help\n")
+
+    def _meant(self, message: str) -> str:
+        """The choice or the option that was probably meant; "" when none is near."""
+        import difflib
+        import re
+
+        if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message):
+            names, typed = re.findall(r"[\w-]+", choice[2]), choice[1]
+        elif option := re.search(r"unrecognized arguments:.*?(--[\w-]+)", message):
+            names, typed = [*_options(self)], option[1]
+        else:
+            return ""
+        return next(iter(difflib.get_close_matches(typed, names, 1)), "")
 
 
-def _globals() -> _Parser:
-    parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every option of a parser and of what is below it."""
+    yield from parser._option_string_actions
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                yield from _options(sub)
+
+
+def _add_globals(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes, below its own in the help; `_GLOBAL_DEFAULTS` where they are not given."""
+    usage = parser.format_usage().removeprefix("usage: ").strip()
+    parser.usage = f"{usage} [global options]"
+    parser.argument_default = argparse.SUPPRESS
     group = parser.add_argument_group("global options")
     group.add_argument("--workspace", metavar="NAME", help="a workspace that was opened before (default: the last one)")
     group.add_argument("--repo", type=SecretUrl, metavar="URL", help="the workspace repository; no remembered workspace is used then")
@@ -86,31 +117,34 @@ def _globals() -> _Parser:
     group.add_argument(
         "--git-token-file", metavar="FILE", help="a file of yours alone with TOKEN or USER:PASSWORD (default: git's own helpers)"
     )
-    return parser
 
 
 def _parser() -> _Parser:
-    common = _globals()
     parser = _Parser(
         prog="tiphys",
-        parents=[common],
         description="Ships software with Git, Argo CD and Kubernetes: watches Argo CD and writes the Git side.",
         epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 timed out, 5 unreachable, 130 interrupted.",
     )
     parser.add_argument("-V", "--version", action="version", version=f"tiphys {VERSION}")
     parser.set_defaults(command=_lazy("help", "show"))
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
+    made: list[argparse.ArgumentParser] = [parser]
+
     def command(name: str, module: str, function: str, help_text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, parents=[common], help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        sub = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        made.append(sub)
         sub.set_defaults(command=_lazy(module, function))
         return sub
 
     _starting(command)
-    _creating(commands, common)
+    made += _creating(commands)
     _changing(command)
     _argo(command)
     _looking(command)
+    for one in made:  # last, so that help shows a command's own options first
+        _add_globals(one)
     return parser
 
 
@@ -131,12 +165,14 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
     sub.add_argument("name", metavar="NAME")
 
 
-def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
+def _creating(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     create = commands.add_parser(
-        "create", help="create an environment, an app or a cluster", description="Create an environment, an app or a cluster."
+        "create",
+        help="create an environment, an app or a cluster",
+        description="Create an environment, an app or a cluster.",
     )
     nouns = create.add_subparsers(title="what", metavar="WHAT", required=True)
-    sub = nouns.add_parser("environment", parents=[common], help="an environment, or other options of an existing one")
+    environment = sub = nouns.add_parser("environment", help="an environment, or other options of an existing one")
     sub.set_defaults(command=_lazy("create", "environment"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--kind", choices=KINDS)
@@ -150,7 +186,7 @@ def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     sub.add_argument("--manual", action="store_true", default=None, help="changes wait for a sync")
     sub.add_argument("--automated", dest="manual", action="store_false", help="changes are synced by themselves (default)")
     _writing(sub)
-    sub = nouns.add_parser("app", parents=[common], help="an app of yours, or an add-on from a chart repository")
+    app = sub = nouns.add_parser("app", help="an app of yours, or an add-on from a chart repository")
     sub.set_defaults(command=_lazy("create", "app"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--image", default="", metavar="REPOSITORY")
@@ -162,12 +198,13 @@ def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     sub.add_argument("--addon", action="store_true", help="a published chart; no build")
     sub.add_argument("--chart-repo", default="", metavar="URL")
     _writing(sub)
-    sub = nouns.add_parser("cluster", parents=[common], help="a cluster that Argo CD already knows")
+    cluster = sub = nouns.add_parser("cluster", help="a cluster that Argo CD already knows")
     sub.set_defaults(command=_lazy("create", "cluster"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--server", required=True, metavar="URL")
     sub.add_argument("--secret", default="", metavar="NAME")
     _writing(sub)
+    return create, environment, app, cluster
 
 
 def _changing(command: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:

@@ -44,16 +44,6 @@ async def pending(arguments: argparse.Namespace, output: Output) -> int:
         return _listed(workspace, arguments.change, output)
 
 
-async def reported(workspace: Workspace, output: Output) -> None:
-    """Before a write: forget what has arrived after all, and say what has not."""
-    for entry, outcome in workspace.pending():
-        if outcome is Outcome.PUSHED:
-            workspace.journal.clear(entry.change)
-            output.note(f"an earlier change had arrived after all: {clean(entry.subject)}")
-        elif outcome is Outcome.ABSENT:
-            output.warn(f"an earlier change has not arrived: {clean(entry.subject)} (tiphys pending {entry.change} --run or --drop)")
-
-
 def _listed(workspace: Workspace, change: str, output: Output) -> int:
     entries, problems = workspace.journal.entries()
     for problem in problems:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from backends.domain.ids import mint_change_id
 from backends.errors import BackendError, Refused
 from backends.gitops.intents import Init
-from backends.text import is_one_line
+from backends.gitops.journal import Outcome
+from backends.text import clean, is_one_line
 from tui.cli import plans
 from tui.cli.output import Output
 
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
     from backends.workspace import Workspace
 
 NOTHING = "nothing to do: the repository is as wanted already"
-
-
-async def waited(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
-    """Carry out an intent; with `--wait`, follow it to its verdict."""
-    if not arguments.wait:
-        return await planned_and_run(workspace, intent, arguments, output)
-    from tui.cli.waiting import watched
-
-    return await watched(workspace, intent, arguments, output)
 
 
 async def planned_and_run(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output, *, ask: bool = True) -> int:
@@ -60,8 +52,6 @@ async def planned(workspace: Workspace, intent: Intent, arguments: argparse.Name
         raise Refused("a reason is one line without control characters", hint="--reason 'black friday'")
     if workspace.readonly and not arguments.plan:
         raise Refused("read-only: nothing is written", hint="--plan shows what would change")
-    from tui.cli.pending import reported
-
     await reported(workspace, output)
     output.progress("planning")
     observed = None
@@ -71,6 +61,16 @@ async def planned(workspace: Workspace, intent: Intent, arguments: argparse.Name
         except BackendError as error:
             output.warn(f"what runs now is not known: {error}")
     return await workspace.plan(intent, observed=observed)
+
+
+async def reported(workspace: Workspace, output: Output) -> None:
+    """Before a write: forget what has arrived after all, and say what has not."""
+    for entry, outcome in workspace.pending():
+        if outcome is Outcome.PUSHED:
+            workspace.journal.clear(entry.change)
+            output.note(f"an earlier change had arrived after all: {clean(entry.subject)}")
+        elif outcome is Outcome.ABSENT:
+            output.warn(f"an earlier change has not arrived: {clean(entry.subject)} (tiphys pending {entry.change} --run or --drop)")
 
 
 def confirmed(plan: Plan, arguments: argparse.Namespace, output: Output) -> bool:
