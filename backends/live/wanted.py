@@ -19,6 +19,7 @@ from backends.domain.rollout import Wanted
 from backends.errors import BackendError, Invalid, NotFound
 from backends.gitops import files, sources
 from backends.gitops.catalog import Catalog
+from backends.gitops.history import SILENT
 from backends.gitops.layout import Layout, Place
 from backends.gitops.log import Commit
 from backends.gitops.repo import Repo
@@ -49,7 +50,7 @@ def wanted_of(
     app = layout.application(tree, place)
     reads = layout.reads(tree, place)
     paths = (place.folder, *reads.folders, *reads.files)
-    newest = next(repo.log(until=tree.commit, paths=paths, names=True, limit=1), None)
+    newest = _newest(repo.log(until=tree.commit, paths=paths, names=True), reads, place)
     if newest is None:
         raise NotFound(f"no commit of the branch changed {place.id}")
     return _wanted(repo, tree, place, newest, specs=(app.spec,), app=app, files=_read(reads, newest.paths, place), before=before)
@@ -113,6 +114,7 @@ def wanted_all(repo: Repo, catalog: Catalog, tree: Tree, last_changes: Mapping[D
         if own is not None:
             newest[id] = own, above if above is not None and above.sha != own.commit and repo.contains(above.sha, own.commit) else None
     names = {one.sha: one.paths for one in repo.commits({own.commit for own, above in newest.values() if above is None}, names=True)}
+    who = _Pausers(repo, tree)
     return {
         id: _listed(
             catalog,
@@ -121,6 +123,7 @@ def wanted_all(repo: Repo, catalog: Catalog, tree: Tree, last_changes: Mapping[D
             above,
             sources_read=reads.get(id),
             changed=above.paths if above else names.get(own.commit, ()),
+            who=who,
         )
         for id, (own, above) in newest.items()
     }
@@ -150,6 +153,20 @@ class _Shared:
     def newest(self, reads: sources.Reads) -> Commit | None:
         found = [one for path in (*reads.folders, *reads.files) if (one := self._paths.get(path)) is not None]
         return min(found, key=lambda commit: self._order[commit.sha], default=None)
+
+
+class _Pausers:
+    """Who paused, by the file that says so; each file is asked about once."""
+
+    def __init__(self, repo: Repo, tree: Tree) -> None:
+        self._repo, self._tree = repo, tree
+        self._known: dict[str, str] = {}
+
+    def paused(self, path: str) -> str:
+        if path not in self._known:
+            by = next(self._repo.log(until=self._tree.commit, paths=(path,), limit=1), None)
+            self._known[path] = by.author if by else ""
+        return self._known[path]
 
 
 def _at(
@@ -208,8 +225,7 @@ def _wanted(
     pause, path = _pause(tree, place)
     if pause is None:
         return wanted
-    by = next(repo.log(until=tree.commit, paths=(path,), limit=1), None)
-    return _paused(wanted, pause, by.author if by else "")
+    return _paused(wanted, pause, _Pausers(repo, tree).paused(path))
 
 
 def _listed(
@@ -220,6 +236,7 @@ def _listed(
     *,
     sources_read: sources.Reads | None,
     changed: tuple[str, ...],
+    who: _Pausers,
 ) -> Wanted:
     deployment, app = catalog.deployments[id], catalog.applications.get(id)
     environment = catalog.environments.get(deployment.environment)
@@ -234,8 +251,26 @@ def _listed(
         ref_index=app.ref_index if app else None,
         automated=_automated(app) if app else True,
     )
-    pause = deployment.paused or (environment.paused if environment else None)
-    return wanted if pause is None else _paused(wanted, pause, own.author if own.op == "pause" else "")
+    if deployment.paused is not None:
+        return _paused(wanted, deployment.paused, who.paused(f"{folder}/deployment.yaml"))
+    if environment is not None and environment.paused is not None:
+        return _paused(wanted, environment.paused, who.paused(files.environment_file(environment.name)))
+    return wanted
+
+
+def _newest(log: Iterable[Commit], reads: sources.Reads, place: Place) -> Commit | None:
+    """The newest commit that can change what runs: a pause and its end are wanted by their specs and release nothing.
+
+    Where they were taken for releases, every self-heal after one would be told as a release whose hooks were skipped.
+    """
+    silent = {f"{place.folder}/{name}" for name in SILENT}
+    first = None
+    for commit in log:
+        first = first or commit
+        own = (path for path in commit.paths if path.startswith(f"{place.folder}/"))
+        if not silent.issuperset((*own, *reads.among(commit.paths))):
+            return commit
+    return first
 
 
 def _read(reads: sources.Reads, changed: Iterable[str], place: Place) -> tuple[str, ...]:

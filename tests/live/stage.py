@@ -26,18 +26,21 @@ from backends.domain.workspace import Workspace
 from backends.engine import in_thread
 from backends.gitops import files
 from backends.gitops.intent import Description, Intent
-from backends.gitops.intents import CreateApp, CreateEnvironment, Delete, Deploy, Init, Target
+from backends.gitops.intents import CreateApp, CreateEnvironment, Delete, Deploy, EditValues, Init, Target
+from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.repo import Repo
 from backends.gitops.tree import Tree
+from backends.gitops.values import parse_edit
 from backends.gitops.writer import Written, write
 from backends.live.follow import Follower
 from backends.live.following import Followed, FollowKind, FollowOptions
 
 OPTIONS = FollowOptions()
-APPS = (
-    *("good", "crash", "pull", "never", "paused", "stays", "goes", "stop", "seen"),
-    *("hook", "retry", "busy", "skip", "newer", "spec", "outside", "away"),
-)
+MIGRATE = "registry.example.test/acme/migrate"
+HOOKS = {"hook": f"{MIGRATE}:1", "retry": f"{MIGRATE}:fail", "busy": f"{MIGRATE}:slow", "skip": f"{MIGRATE}:slow"}
+RUNNING = ("good", "stays", "goes", "paused", "newer", "spec", "outside", *HOOKS)
+"""Apps that run 1.0 from the beginning; the next release of some runs a hook."""
+APPS = (*RUNNING, "new", "crash", "pull", "never", "stop", "seen", "away")
 """An app has one deployment in an environment: each test takes apps of its own."""
 IMAGE = "registry.example.test/acme/web"
 
@@ -76,20 +79,29 @@ class Edited(msgspec.Struct, frozen=True):
         return Description("a person's edit")
 
 
-class Apps(msgspec.Struct, frozen=True):
-    """All apps in one commit."""
+class Several(msgspec.Struct, frozen=True):
+    """Many changes in one commit."""
 
-    names: tuple[str, ...]
+    changes: tuple[Any, ...]
 
     def apply(self, tree: Tree) -> Tree:
-        chart = Chart(path="charts/service", version="1.0.0")
-        for name in self.names:
-            retry = ApplicationOptions(retry={"limit": 2})
-            tree = CreateApp(app=App(name=name, chart=chart, images={"main": AppImage(repository=IMAGE)}, argocd=retry)).apply(tree)
+        for change in self.changes:
+            tree = change.apply(tree)
         return tree
 
     def describe(self, before: Tree, after: Tree) -> Description:
-        return Description("the apps of the play")
+        return Description("several changes")
+
+
+def app(name: str) -> CreateApp:
+    chart = Chart(path="charts/service", version="1.0.0")
+    retry = ApplicationOptions(retry={"limit": 2})
+    return CreateApp(app=App(name=name, chart=chart, images={"main": AppImage(repository=IMAGE)}, argocd=retry))
+
+
+def hook(name: str, image: str) -> EditValues:
+    """The next release of an app runs a PreSync hook."""
+    return EditValues(layer=Layer(LayerKind.DEPLOYMENT, id_of(name)), edits=(parse_edit(f"migrate.image={image}"),))
 
 
 @dataclass
@@ -110,7 +122,7 @@ class Play:
         await self.write(Init(slug=self.slug, id=str(mint_change_id()), repo_url=self.argocd_repo_url))
         self.workspace = files.workspace(self.repo.tree())
         await bootstrap(self.argocd, self.repo.tree())
-        await self.write(Apps(names=apps))
+        await self.write(Several(tuple(app(name) for name in apps)))
         for environment in environments:
             written = await self.write(environment)
             assert written.commit is not None
@@ -123,6 +135,9 @@ class Play:
         await in_thread(self.repo.fetch)
         if self.repo.head() is None:
             await self.set_up(CreateEnvironment(name="dev"))
+            steps = await self.run(Several(tuple(self.deploy(name, "1.0") for name in RUNNING)), *(id_of(name) for name in RUNNING))
+            assert [0] * len(RUNNING) == [step.verdict.exit_code for step in steps if step.verdict], told(steps)
+            await self.write(Several(tuple(hook(name, image) for name, image in HOOKS.items())))
         self.workspace = files.workspace(self.repo.tree())
 
     def deploy(self, app: str, tag: str, *, environment: str = "dev", cluster: str = "in-cluster") -> Deploy:

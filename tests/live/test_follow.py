@@ -14,9 +14,8 @@ import pytest
 from backends.argocd.endpoint import Endpoint, Timeouts
 from backends.argocd.http import connect
 from backends.domain.rollout import Flag, Stage
-from backends.gitops.intents import CreateEnvironment, Delete, Deploy, EditValues, Pause, Resume, Target
+from backends.gitops.intents import CreateEnvironment, Delete, Deploy, Pause, Resume, Target
 from backends.gitops.layout import Layer, LayerKind
-from backends.gitops.values import parse_edit
 from backends.live.follow import Follower
 from backends.live.following import FollowKind, FollowOptions, FollowTimes
 from tests.live.stage import Play, id_of, notes, play, ready_line, sandbox, stages, start_sandbox, told
@@ -46,7 +45,7 @@ async def stage(argo: dict[str, Any], folder: Path) -> AsyncIterator[Play]:
 
 
 async def test_a_good_deploy_is_followed_from_commit_to_live(stage: Play) -> None:
-    first = await stage.run(stage.deploy("good", "1.0"), id_of("good"))
+    first = await stage.run(stage.deploy("new", "1.0"), id_of("new"))
     steps = await stage.run(stage.deploy("good", "1.1"), id_of("good"))
 
     assert Stage.COMMITTED is first[0].rollout.stage, told(first)
@@ -75,7 +74,6 @@ async def test_a_release_that_never_gets_ready_times_out_and_says_where_it_stand
 
 
 async def test_a_pause_ends_when_the_live_spec_says_so_and_a_resume_too(stage: Play) -> None:
-    await stage.run(stage.deploy("paused", "1.0"), id_of("paused"))
     layer = Layer(LayerKind.DEPLOYMENT, id_of("paused"))
 
     paused = await stage.run(Pause(target=layer, reason="load test"), id_of("paused"), kind=FollowKind.SPEC)
@@ -96,8 +94,6 @@ async def test_a_manual_environment_waits_for_somebody(stage: Play) -> None:
 
 
 async def test_deleting_one_of_several_ends_with_gone(stage: Play) -> None:
-    await stage.run(stage.deploy("stays", "1.0"), id_of("stays"))
-    await stage.run(stage.deploy("goes", "1.0"), id_of("goes"))
     steps = await stage.run(Delete(id=id_of("goes")), id_of("goes"), kind=FollowKind.REMOVAL)
 
     assert (Stage.GONE, 0) == (steps[-1].rollout.stage, steps[-1].verdict and steps[-1].verdict.exit_code), told(steps)
@@ -120,20 +116,7 @@ async def test_deleting_the_last_one_is_refused_unless_the_environment_was_named
     assert any("asked for its sync with prune" in note for note in notes(pruned)), told(pruned)
 
 
-HOOK = "registry.example.test/acme/migrate:1"
-SLOW_HOOK = "registry.example.test/acme/migrate:slow"
-FAILING_HOOK = "registry.example.test/acme/migrate:fail"
-
-
-async def with_hook(stage: Play, app: str, image: str = HOOK) -> None:
-    """A running deployment whose next release runs a PreSync hook."""
-    await stage.run(stage.deploy(app, "1.0"), id_of(app))
-    layer = Layer(LayerKind.DEPLOYMENT, id_of(app))
-    await stage.run(EditValues(layer=layer, edits=(parse_edit(f"migrate.image={image}"),)), id_of(app))
-
-
 async def test_a_hook_is_waited_for_and_named(stage: Play) -> None:
-    await with_hook(stage, "hook")
     steps = await stage.run(stage.deploy("hook", "1.1"), id_of("hook"))
 
     assert [Stage.COMMITTED, Stage.SYNCING, Stage.ROLLED_OUT, Stage.LIVE] == stages(steps), told(steps)
@@ -142,7 +125,6 @@ async def test_a_hook_is_waited_for_and_named(stage: Play) -> None:
 
 
 async def test_a_failing_hook_is_retried_before_it_has_failed(stage: Play) -> None:
-    await with_hook(stage, "retry", FAILING_HOOK)
     steps = await stage.run(stage.deploy("retry", "1.1"), id_of("retry"))
 
     assert (Stage.SYNC_FAILED, 1) == (steps[-1].rollout.stage, steps[-1].verdict and steps[-1].verdict.exit_code), told(steps)
@@ -154,7 +136,6 @@ async def test_a_failing_hook_is_retried_before_it_has_failed(stage: Play) -> No
 @pytest.mark.parametrize("full_sync", [False, True])
 async def test_hooks_that_a_push_during_an_operation_skipped_are_told_or_run(stage: Play, full_sync: bool) -> None:
     app = "busy" if full_sync else "skip"
-    await with_hook(stage, app, SLOW_HOOK)
     async with stage.follower(FollowOptions(full_sync=full_sync)) as follower:
         await follower.ready()
         first = await stage.write(stage.deploy(app, "1.1"))
@@ -178,7 +159,6 @@ async def test_hooks_that_a_push_during_an_operation_skipped_are_told_or_run(sta
 
 
 async def test_the_old_spec_at_the_new_revision_is_not_taken_for_live(stage: Play) -> None:
-    await stage.run(stage.deploy("spec", "1.0"), id_of("spec"))
     tree = stage.repo.tree()
     chart = {path.replace("/1.0.0/", "/1.1.0/"): tree.read(path) or b"" for path in tree.paths("charts/service/1.0.0")}
     await stage.push(chart)
@@ -197,7 +177,6 @@ async def test_the_old_spec_at_the_new_revision_is_not_taken_for_live(stage: Pla
 
 
 async def test_a_file_outside_generate_paths_is_proven_by_a_hard_refresh(stage: Play) -> None:
-    await stage.run(stage.deploy("outside", "1.0"), id_of("outside"))
     folder = "deployments/dev/outside/outside-dev-aaaaaa"
     manifest = (stage.repo.tree().read(f"{folder}/application.yaml") or b"").decode()
     last = f'        - "/{folder}/values.release.yaml"\n'
@@ -212,7 +191,6 @@ async def test_a_file_outside_generate_paths_is_proven_by_a_hard_refresh(stage: 
 
 
 async def test_a_newer_release_of_the_same_deployment_ends_the_wait(stage: Play) -> None:
-    await stage.run(stage.deploy("newer", "1.0"), id_of("newer"))
     async with stage.follower() as follower:
         await follower.ready()
         written = await stage.write(stage.deploy("newer", "never"))
@@ -272,7 +250,6 @@ async def test_a_server_that_is_killed_and_comes_back_is_followed_on(tmp_path: P
 
 
 async def test_one_look_tells_what_the_feed_alone_does_not(stage: Play) -> None:
-    await stage.run(stage.deploy("good", "1.0"), id_of("good"), options=FollowOptions())
     await stage.run(stage.deploy("seen", "crash"), id_of("seen"))
     async with stage.follower() as follower:
         found = await follower.look([id_of("good"), id_of("seen"), id_of("nobody")])
