@@ -13,6 +13,7 @@ from backends.domain.ids import AppKey
 from backends.errors import Forbidden, Invalid, NotFound
 from backends.gitops import files
 from backends.gitops.document import read_all
+from backends.text import is_one_line
 
 if TYPE_CHECKING:
     from backends.argocd.protocol import ArgoCD
@@ -55,6 +56,7 @@ async def bootstrap(server: ArgoCD, tree: Tree) -> Bootstrapped:
         await server.create_project(project)
         created = await _created(server, application)
     except Forbidden as error:
+        _check_plain(data)
         raise NotAllowed(error, data, namespace) from error
     return Bootstrapped(created.key, created.status.sync.status, created.status.health.status)
 
@@ -71,6 +73,16 @@ async def _created(server: ArgoCD, application: dict[str, Any]) -> Application:
         if "'HEAD'" not in error.message:
             raise
     return await server.create_application(application, validate=False)
+
+
+def _check_plain(data: bytes) -> None:
+    """Raises `Invalid` for a manifest that does not read as what it is: others may have pushed it, and somebody with rights will apply it."""
+    for number, line in enumerate(data.split(b"\n"), 1):
+        text = line.rstrip(b"\r").decode("utf-8", "surrogateescape")
+        if not is_one_line(text.replace("\t", " ")):
+            raise Invalid(
+                f"{files.ROOT}:{number} holds hidden characters, so it is not handed over", hint="tiphys history shows who changed it"
+            )
 
 
 def _objects(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -34,12 +34,24 @@ def state_dir() -> Path:
 
 
 def private_dir(path: Path) -> Path:
-    """Make `path` (and what is missing above it) readable by this user alone, and return it."""
+    """Make `path` (and what is missing above it) readable by this user alone, and return it.
+
+    Raises `Refused` for a folder of somebody else, who could read and change what is put there; `OSError`.
+    """
     if not path.is_dir():
         if not path.parent.is_dir():  # `mkdir(parents=True)` would give the folders above the umask's mode
             private_dir(path.parent)
         path.mkdir(exist_ok=True, mode=0o700)
-    if path.stat().st_mode & 0o077:
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        from backends.errors import Refused
+        from backends.text import clean
+
+        raise Refused(
+            f"{clean(str(path), limit=200)} belongs to somebody else",
+            hint="XDG_CACHE_HOME, XDG_STATE_HOME and TIPHYS_CONFIG name other folders",
+        )
+    if status.st_mode & 0o077:
         path.chmod(0o700)
     return path
 

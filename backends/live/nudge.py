@@ -114,7 +114,7 @@ def nudges(paths: Iterable[str], before: Tree, after: Tree, workspace: Workspace
 
 def readers(tree: Tree, paths: Sequence[str], repo_url: str, *, layout: Layout = LAYOUT) -> Iterator[Place]:
     """The deployments whose sources read one of these files. Thousands cost one read of all application.yaml and a parse of those that fit."""
-    wanted = tuple({part.encode() for path in paths for part in _prefixes(path)})
+    wanted = tuple({part.encode("utf-8", "surrogateescape") for path in paths for part in _prefixes(path)})
     places = {f"{place.folder}/application.yaml": place for place in layout.deployments(tree)}
     for path, data in tree.read_many(places).items():
         if not any(part in data for part in wanted):

@@ -21,7 +21,7 @@ from backends.errors import BackendError, Invalid, NotFound
 from backends.gitops import files, sources
 from backends.gitops.catalog import Catalog
 from backends.gitops.catalog import read as read_catalog
-from backends.gitops.history import last_changes
+from backends.gitops.history import SILENT, last_changes
 from backends.gitops.layout import Layout, Place
 from backends.gitops.log import Commit
 from backends.gitops.repo import Repo
@@ -54,7 +54,7 @@ def wanted_of(
     app = layout.application(tree, place)
     reads = layout.reads(tree, place)
     paths = (place.folder, *reads.folders, *reads.files)
-    newest = next(repo.log(until=tree.commit, paths=paths, names=True, limit=1), None)
+    newest = _newest(repo.log(until=tree.commit, paths=paths, names=True), reads, place)
     if newest is None:
         raise NotFound(f"no commit of the branch changed {place.id}")
     return _wanted(repo, tree, place, newest, specs=(app.spec,), app=app, files=_Changed(newest.paths).read(reads, place), before=before)
@@ -142,9 +142,9 @@ def wanted_all(repo: Repo, catalog: Catalog, tree: Tree, releases: Mapping[Deplo
             newest[id] = own, above if above is not None and above.sha != own.commit and repo.contains(above.sha, own.commit) else None
     own_changes = repo.commits({own.commit for own, above in newest.values() if above is None}, names=True)
     changed = {one.sha: _Changed(one.paths) for one in (*own_changes, *{above for _, above in newest.values() if above is not None})}
-    nothing = _Changed(())
+    nothing, who = _Changed(()), _Pausers(repo, tree)
     return {
-        id: _listed(catalog, id, own, above, reads.get(id), changed.get(above.sha if above else own.commit, nothing))
+        id: _listed(catalog, id, own, above, reads.get(id), changed.get(above.sha if above else own.commit, nothing), who)
         for id, (own, above) in newest.items()
     }
 
@@ -173,6 +173,20 @@ class _Shared:
     def newest(self, reads: sources.Reads) -> Commit | None:
         found = [one for path in (*reads.folders, *reads.files) if (one := self._paths.get(path)) is not None]
         return min(found, key=lambda commit: self._order[commit.sha], default=None)
+
+
+class _Pausers:
+    """Who paused, by the file that says so; each file is asked about once."""
+
+    def __init__(self, repo: Repo, tree: Tree) -> None:
+        self._repo, self._tree = repo, tree
+        self._known: dict[str, str] = {}
+
+    def paused(self, path: str) -> str:
+        if path not in self._known:
+            by = next(self._repo.log(until=self._tree.commit, paths=(path,), limit=1), None)
+            self._known[path] = by.author if by else ""
+        return self._known[path]
 
 
 def _at(
@@ -226,12 +240,17 @@ def _wanted(
     pause, path = _pause(tree, place)
     if pause is None:
         return wanted
-    by = next(repo.log(until=tree.commit, paths=(path,), limit=1), None)
-    return _paused(wanted, pause, by.author if by else "")
+    return _paused(wanted, pause, _Pausers(repo, tree).paused(path))
 
 
 def _listed(
-    catalog: Catalog, id: DeploymentId, own: Release, above: Commit | None, reads: sources.Reads | None, changed: _Changed
+    catalog: Catalog,
+    id: DeploymentId,
+    own: Release,
+    above: Commit | None,
+    reads: sources.Reads | None,
+    changed: _Changed,
+    who: _Pausers,
 ) -> Wanted:
     deployment, app = catalog.deployments[id], catalog.applications.get(id)
     environment = catalog.environments.get(deployment.environment)
@@ -246,8 +265,26 @@ def _listed(
         ref_index=app.ref_index if app else None,
         automated=_automated(app) if app else True,
     )
-    pause = deployment.paused or (environment.paused if environment else None)
-    return wanted if pause is None else _paused(wanted, pause, own.author if own.op == "pause" else "")
+    if deployment.paused is not None:
+        return _paused(wanted, deployment.paused, who.paused(f"{folder}/deployment.yaml"))
+    if environment is not None and environment.paused is not None:
+        return _paused(wanted, environment.paused, who.paused(files.environment_file(environment.name)))
+    return wanted
+
+
+def _newest(log: Iterable[Commit], reads: sources.Reads, place: Place) -> Commit | None:
+    """The newest commit that can change what runs: a pause and its end are wanted by their specs and release nothing.
+
+    Where they were taken for releases, every self-heal after one would be told as a release whose hooks were skipped.
+    """
+    silent = {f"{place.folder}/{name}" for name in SILENT}
+    first = None
+    for commit in log:
+        first = first or commit
+        own = (path for path in commit.paths if path.startswith(f"{place.folder}/"))
+        if not silent.issuperset((*own, *reads.among(commit.paths))):
+            return commit
+    return first
 
 
 class _Changed:

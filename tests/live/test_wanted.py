@@ -8,9 +8,9 @@ import pytest
 from backends.domain.app import App, AppImage, Chart
 from backends.domain.ids import DeploymentId, Sha, mint_change_id
 from backends.domain.record import Image
-from backends.domain.release import Release
 from backends.errors import NotFound
 from backends.gitops import catalog
+from backends.gitops.history import last_changes
 from backends.gitops.intent import Intent
 from backends.gitops.intents import CreateApp, CreateEnvironment, Delete, Deploy, EditValues, Init, Pause, Resume, Target
 from backends.gitops.layout import Layer, LayerKind
@@ -103,6 +103,20 @@ def test_the_specs_of_later_commits_are_wanted_too(repo: Repo) -> None:
     assert not resumed.paused
 
 
+@pytest.mark.parametrize("layer", [OWN, SHARED])
+def test_a_pause_and_its_end_are_no_releases(repo: Repo, layer: Layer) -> None:
+    made = push(repo, deploy("web", "1.1"))
+    push(repo, Pause(target=layer, reason="load test"))
+    paused = wanted_of(repo, repo.tree(), WEB)
+    push(repo, Resume(target=layer))
+    resumed = wanted_of(repo, repo.tree(), WEB)
+
+    assert [made, made] == [paused.commit, resumed.commit]
+    assert [(True, False), (False, None)] == [
+        (one.paused, one.specs[0]["syncPolicy"]["automated"].get("enabled")) for one in (paused, resumed)
+    ]
+
+
 def test_an_environment_that_is_paused_pauses_its_deployments(repo: Repo) -> None:
     push(repo, Pause(target=SHARED, reason="freeze"))
     found = wanted_of(repo, repo.tree(), API)
@@ -129,16 +143,12 @@ def test_a_commit_that_changes_nothing_argo_cd_reads_has_no_files(repo: Repo, re
 
 
 def test_lists_say_the_same_of_all_as_single_questions(repo: Repo) -> None:
-    releases = [(API, "api", push(repo, deploy("api", "1.1"))), (WEB, "web", push(repo, edit(OWN, "replicas=3")))]
+    push(repo, deploy("api", "1.1"))
+    push(repo, edit(OWN, "replicas=3"))
     push(repo, Pause(target=Layer(LayerKind.DEPLOYMENT, API), reason="load test"))
     push(repo, edit(Layer(LayerKind.APP, "web"), "replicas=4"))
     tree = repo.tree()
-    paused = repo.log(paths=["deployments/dev/api"], limit=1)
-    changes = {id: release(repo, sha, id) for id, _, sha in releases} | {API: release(repo, next(paused).sha, API, op="pause")}
 
-    assert wanted_now(repo, [API, WEB]) == wanted_all(repo, catalog.read(tree), tree, changes)
-
-
-def release(repo: Repo, sha: Sha, id: DeploymentId, op: str = "deploy") -> Release:
-    made = next(iter(repo.commits([sha])))
-    return Release(commit=sha, at=made.at, author=made.author, subject=made.subject, op=op, deployments=(id,))
+    found = wanted_all(repo, catalog.read(tree), tree, last_changes(repo))
+    assert wanted_now(repo, [API, WEB]) == found
+    assert "Ada Lovelace" == found[API].paused_by

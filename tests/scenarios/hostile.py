@@ -26,19 +26,15 @@ LONG = 1_000_000
 
 
 def hostile_in(value: Any) -> list[str]:
-    """Every text of a JSON value that still holds something hostile, keys included."""
+    """Every text of a JSON value that still holds something hostile, keys included (whoever reads the JSON may print it)."""
     match value:
         case str():
-            return [value] if HOSTILE.search(value) or "\n" in value else []
+            return [value] if HOSTILE.search(value.replace("\t", "")) else []
         case dict():
             return [found for pair in value.items() for each in pair for found in hostile_in(each)]
         case list():
             return [found for each in value for found in hostile_in(each)]
     return []
-
-
-def evil(number: int = 0) -> str:
-    return f"{EVIL}{number}" if number else EVIL
 
 
 def application(name: str, **more: Any) -> dict[str, Any]:
@@ -152,6 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
         self._answer()
 
     def do_POST(self) -> None:

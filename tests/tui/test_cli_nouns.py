@@ -9,6 +9,7 @@ import pytest
 from tests.shared import shared_dir
 from tests.tui.line import IMAGE, Line
 from tui.cli import nouns
+from tui.cli.columns import COLUMNS
 
 NULL_OR_EMPTY = (None, [], {})
 
@@ -42,9 +43,9 @@ def test_each_item_has_every_key_in_order(line: Line, arguments: tuple[str, ...]
         assert nouns.KEYS[noun] == tuple(item)
 
 
-@pytest.mark.parametrize("noun", sorted(nouns.COLUMNS))
+@pytest.mark.parametrize("noun", sorted(COLUMNS))
 def test_tables_show_keys_that_there_are(noun: str) -> None:
-    assert set() == {column.key for column in nouns.COLUMNS[noun]} - set(nouns.KEYS[noun])
+    assert set() == {column.key for column in COLUMNS[noun]} - set(nouns.KEYS[noun])
 
 
 def test_a_deployment_that_nobody_looked_at_says_null(line: Line) -> None:

@@ -24,7 +24,7 @@ from backends.live.tail import Tail, of_release
 from tui.cli import nouns
 from tui.cli.application import find
 from tui.cli.columns import COLUMNS
-from tui.cli.output import Output
+from tui.cli.output import Output, clock
 from tui.cli.session import fetched, opened
 
 if TYPE_CHECKING:
@@ -122,6 +122,4 @@ def _told(event: LiveEvent, output: Output) -> None:
         return
     about = event.deployment or (event.application.name if event.application else "")
     many = f" ×{event.count}" if event.count > 1 else ""
-    output.line(
-        f"{event.at.astimezone():%H:%M:%S}  {event.source:<10}  {about}  {event.kind} {event.name}  {event.reason}{many}  {event.message}"
-    )
+    output.line(f"{clock(event.at)}  {event.source:<10}  {about}  {event.kind} {event.name}  {event.reason}{many}  {event.message}")

@@ -5,6 +5,7 @@ All of it passes `backends.text.clean` here once more, so that no command can le
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -146,6 +147,14 @@ class Output:
         self.note(f"tiphys: a defect of Tiphys itself: {type(error).__name__}: {clean(str(error), limit=300)}")
         self.note("  hint: nothing that was committed is undone; --debug shows where it happened")
 
+    def unheard(self, error: BaseException | None, where: str) -> None:
+        """A failure of work that nobody waits for any more: a defect, or what a stop left behind."""
+        if error is None and not self.debug:
+            return
+        if isinstance(error, Exception):
+            self._trace(error)
+        self.note(f"tiphys: {where}: {type(error).__name__}: {clean(str(error), limit=300)}" if error else f"tiphys: {where}")
+
     def ask(self, question: str) -> str:
         """What the user types at a question on stderr. Raises `EOFError` without a terminal or at its end."""
         self._end_progress()
@@ -191,6 +200,13 @@ def age(then: datetime | None, *, now: datetime | None = None) -> str:
         if seconds >= size * (2 if unit == "m" else 1):
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def clock(at: datetime) -> str:
+    """The time of day here; of a moment that this zone cannot tell (the year 1, a server's "never") the one in UTC."""
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        at = at.astimezone()
+    return f"{at:%H:%M:%S}"
 
 
 def _cell(value: Any, key: str) -> str:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
+from backends.secret import Secret, SecretUrl
 from tui import VERSION
 
 Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int] | int]
 """A command is a coroutine, or gives its exit code at once where it needs no loop."""
 
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
+"""Bytes that Python could not read as UTF-8."""
 _FORMS = ("table", "wide", "json", "yaml")
 NOUNS = ("workspaces", "clusters", "environments", "apps", "deployments", "applications", "projects")
 KINDS = ("development", "testing", "staging", "production", "preview")
@@ -26,7 +30,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     Raises `SystemExit` 2 (usage) and 0 (`--help`, `--version`), as argparse does.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    if any(_NOT_TEXT.search(argument) for argument in argv):
+        parser.error("an argument is not UTF-8")
+    arguments = parser.parse_args(argv)
     for name, value in _GLOBAL_DEFAULTS.items():
         if not hasattr(arguments, name):
             setattr(arguments, name, value)
@@ -68,18 +75,21 @@ class _Parser(argparse.ArgumentParser):
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     """Every option of a parser and of what is below it."""
-    yield from parser._option_string_actions  # noqa: SLF001 - argparse has no public way
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+    yield from parser._option_string_actions
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
             for sub in action.choices.values():
                 yield from _options(sub)
 
 
-def _globals() -> _Parser:
-    parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+def _add_globals(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes, below its own in the help; `_GLOBAL_DEFAULTS` where they are not given."""
+    usage = parser.format_usage().removeprefix("usage: ").strip()
+    parser.usage = f"{usage} [global options]"
+    parser.argument_default = argparse.SUPPRESS
     group = parser.add_argument_group("global options")
     group.add_argument("--workspace", metavar="NAME", help="a workspace that was opened before (default: the last one)")
-    group.add_argument("--repo", metavar="URL", help="the workspace repository; no remembered workspace is used then")
+    group.add_argument("--repo", type=SecretUrl, metavar="URL", help="the workspace repository; no remembered workspace is used then")
     group.add_argument("--argocd", metavar="URL", help="Argo CD's base URL, with any path prefix; no remembered workspace is used then")
     group.add_argument("--branch", metavar="NAME", help="the repository's branch (default: main)")
     group.add_argument("--readonly", action="store_true", help="refuse every write")
@@ -97,20 +107,21 @@ def _globals() -> _Parser:
     group.add_argument("--insecure", action="store_true", help="do not verify the server's certificate")
     group.add_argument("--plaintext", action="store_true", help="http where the URL names no scheme")
     group.add_argument(
-        "--header", action="append", metavar="'NAME: VALUE'", help="an extra header for every call (repeatable; never remembered)"
+        "--header",
+        action="append",
+        type=Secret,
+        metavar="'NAME: VALUE'",
+        help="an extra header for every call (repeatable; never remembered)",
     )
     group = parser.add_argument_group("connection to the repository")
     group.add_argument(
         "--git-token-file", metavar="FILE", help="a file of yours alone with TOKEN or USER:PASSWORD (default: git's own helpers)"
     )
-    return parser
 
 
 def _parser() -> _Parser:
-    common = _globals()
     parser = _Parser(
         prog="tiphys",
-        parents=[common],
         description="Ships software with Git, Argo CD and Kubernetes: watches Argo CD and writes the Git side.",
         epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 timed out, 5 unreachable, 130 interrupted.",
     )
@@ -119,16 +130,21 @@ def _parser() -> _Parser:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
+    made: list[argparse.ArgumentParser] = [parser]
+
     def command(name: str, module: str, function: str, help_text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, parents=[common], help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        sub = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        made.append(sub)
         sub.set_defaults(command=_lazy(module, function))
         return sub
 
     _starting(command)
-    _creating(commands, common)
+    made += _creating(commands)
     _changing(command)
     _argo(command)
     _looking(command)
+    for one in made:  # last, so that help shows a command's own options first
+        _add_globals(one)
     return parser
 
 
@@ -137,10 +153,10 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
     sub.add_argument("--headless", action="store_true", help="play the main job and print its timeline")
     sub.add_argument("--speed", type=_positive, default=1.0, metavar="N", help="how many times faster than life (default 1)")
     sub = command("open", "workspaces", "open_", "check a repository and an Argo CD, remember them, say what was found")
-    sub.add_argument("repo_url", nargs="?", default="", metavar="REPO_URL")
+    sub.add_argument("repo_url", nargs="?", type=SecretUrl, default="", metavar="REPO_URL")
     sub.add_argument("--name", default="", help="the name to remember it by (default: its slug, or the server's host)")
     sub = command("init", "workspaces", "init", "make a repository a workspace: its first commit")
-    sub.add_argument("repo_url", metavar="REPO_URL")
+    sub.add_argument("repo_url", type=SecretUrl, metavar="REPO_URL")
     sub.add_argument("--slug", required=True, help="the workspace's short name")
     sub.add_argument("--argocd-repo-url", default="", metavar="URL", help="where Argo CD reaches the repository, if not where we push")
     _writing(sub, wait=False)
@@ -149,15 +165,14 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
     sub.add_argument("name", metavar="NAME")
 
 
-def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
+def _creating(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     create = commands.add_parser(
         "create",
-        parents=[common],
         help="create an environment, an app or a cluster",
         description="Create an environment, an app or a cluster.",
     )
     nouns = create.add_subparsers(title="what", metavar="WHAT", required=True)
-    sub = nouns.add_parser("environment", parents=[common], help="an environment, or other options of an existing one")
+    environment = sub = nouns.add_parser("environment", help="an environment, or other options of an existing one")
     sub.set_defaults(command=_lazy("create", "environment"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--kind", choices=KINDS)
@@ -171,7 +186,7 @@ def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     sub.add_argument("--manual", action="store_true", default=None, help="changes wait for a sync")
     sub.add_argument("--automated", dest="manual", action="store_false", help="changes are synced by themselves (default)")
     _writing(sub)
-    sub = nouns.add_parser("app", parents=[common], help="an app of yours, or an add-on from a chart repository")
+    app = sub = nouns.add_parser("app", help="an app of yours, or an add-on from a chart repository")
     sub.set_defaults(command=_lazy("create", "app"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--image", default="", metavar="REPOSITORY")
@@ -183,12 +198,13 @@ def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     sub.add_argument("--addon", action="store_true", help="a published chart; no build")
     sub.add_argument("--chart-repo", default="", metavar="URL")
     _writing(sub)
-    sub = nouns.add_parser("cluster", parents=[common], help="a cluster that Argo CD already knows")
+    cluster = sub = nouns.add_parser("cluster", help="a cluster that Argo CD already knows")
     sub.set_defaults(command=_lazy("create", "cluster"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--server", required=True, metavar="URL")
     sub.add_argument("--secret", default="", metavar="NAME")
     _writing(sub)
+    return create, environment, app, cluster
 
 
 def _changing(command: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from backends.domain.ids import DeploymentId, Sha, mint_change_id
+from backends.domain.stage import Flag
 from backends.errors import Unavailable
 from backends.gitops.cautions import Caution
 from backends.gitops.intents import CreateEnvironment, Delete, Deploy, EditValues, Pause, Resume, Rollback
@@ -14,7 +15,7 @@ from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.workspace_layout import LAYOUT
 from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
-from tui.cli.output import Output
+from tui.cli.output import Output, clock
 from tui.cli.write import confirmed, planned, planned_and_run, said
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ async def carried_out(workspace: Workspace, intent: Intent, arguments: argparse.
             output.warn(str(error))
         if plan.empty:
             said(None, plan, output)
-            commit = await newest_release(workspace, targets)
+            head = isinstance(intent, Pause | Resume)  # these are no releases: what is wanted is the newest spec
+            commit = workspace.repo.require_head() if head else await newest_release(workspace, targets)
         else:
             written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
             said(written, plan, output)
@@ -104,17 +106,26 @@ async def newest_release(workspace: Workspace, targets: tuple[DeploymentId, ...]
 
 
 async def told(steps: AsyncIterator[Followed], output: Output, observations: Observations | None = None) -> None:
-    """Say every step as it comes, a line for people, a JSON object for machines; and remember what was seen of releases."""
+    """Say every step as it comes, a line for people, a JSON object for machines; and remember what was seen of releases.
+
+    What says nothing that was not said before is left out: a verdict on the stage shown, a flag that the line spells out already.
+    """
+    said: dict[str | None, object] = {}
     async for step in steps:
         if observations is not None and step.deployment is not None and step.milestones is not None:
             observations.add(step.deployment, step.milestones, step.rollout.stage)
         for record in records(step):
+            news = _news(record) if output.machine else _told(record)
+            if record["type"] == "stage" and said.get(step.deployment) == news:
+                continue
+            if record["type"] == "stage":
+                said[step.deployment] = news
             if output.machine:
                 output.record(record)
             elif record["type"] == "note":
                 output.note(f"{step.deployment or 'argo cd'}: {record['note']}")
             else:
-                output.line(_line(step, record))
+                output.line(f"{clock(step.at)}  {step.deployment or 'environment'}  {news}")
 
 
 def records(step: Followed) -> list[dict[str, Any]]:
@@ -154,14 +165,22 @@ def records(step: Followed) -> list[dict[str, Any]]:
     return found
 
 
-def _line(step: Followed, record: Mapping[str, Any]) -> str:
-    at = step.at.astimezone().strftime("%H:%M:%S")
-    name = step.deployment or "environment"
+def _news(record: Mapping[str, Any]) -> object:
+    """What a record says, whenever it says it."""
+    return {key: value for key, value in record.items() if key not in ("at", "since")}
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    """A stage or a verdict for people."""
+    if record["type"] == "note":
+        return ""
     if record["type"] == "verdict":
         warning = f"; warning: {record['warning']}" if record["warning"] else ""
-        return f"{at}  {name}  {'done' if not record['exitCode'] else 'ended'}: {record['sentence']}{warning}"
-    details = " · ".join(filter(None, [record["progress"], record["reason"], ", ".join(record["flags"])]))
-    return f"{at}  {name}  {record['stage']}{f'  {details}' if details else ''}"
+        return f"{'done' if not record['exitCode'] else 'ended'}: {record['sentence']}{warning}"
+    progress, reason = record["progress"] or "", record["reason"] or ""
+    spelled = {str(Flag.RETRYING)} if "attempt" in reason else set[str]()
+    details = ("" if progress in reason else progress, reason, ", ".join(flag for flag in record["flags"] if flag not in spelled))
+    return "  ".join(filter(None, (record["stage"], " · ".join(filter(None, details)))))
 
 
 def _environment(intent: Intent, plan: Plan) -> str:
