@@ -107,6 +107,23 @@ def of_release(tree: ResourceTree | None, *, since: datetime | None = None) -> t
     )
 
 
+def blocked(tree: ResourceTree | None, *, since: datetime | None, now: datetime) -> str:
+    """A broken pod of the release before that a StatefulSet will not replace by itself, as a sentence; "" when there is none.
+
+    Its controller replaces a pod only after the one before it became ready; one that never will has to be deleted by hand.
+    """
+    if tree is None or since is None or now - since < PATIENCE:
+        return ""
+    sets = {node.uid for node in tree.nodes or () if node.kind == "StatefulSet" and node.health and node.health.status != "Healthy"}
+    before = (
+        pod
+        for pod in of_release(tree)
+        if pod.created_at is not None and pod.created_at < since and any(ref.uid in sets for ref in pod.parent_refs or ())
+    )
+    found = [one for one in troubles(before, now=now) if one.kind.alarming]
+    return f"a pod of the release before holds it up until it is deleted: {found[0].sentence()}" if found else ""
+
+
 def readiness(tree: ResourceTree | None) -> Ready:
     """Ready pods of the release; the total is what the workloads want where they say so, else the pods that are there.
 

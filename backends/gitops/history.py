@@ -25,8 +25,8 @@ from backends.gitops.repo import Repo
 from backends.gitops.workspace_layout import LAYOUT
 from backends.text import clean
 
-PAUSES = ("pause", "resume")
-"""Ops that release nothing: a pause and its end are wanted by their specs."""
+SILENT = ("deployment.yaml", "application.yaml")
+"""Files of which a pause and its end consist: a commit that changes nothing else of a deployment releases nothing."""
 EDIT = "edit"
 """The op of a commit that a person made without Tiphys."""
 
@@ -77,10 +77,8 @@ def last_changes(
         for commit in commits:
             if not commit.paths:
                 continue
-            touched = _touched(commit.paths, layout)
+            touched = _touched((path for path in commit.paths if path.rpartition("/")[2] not in SILENT), layout)
             for release in reversed(releases_of(commit, layout)):
-                if release.op in PAUSES:
-                    continue
                 for id in release.deployments:
                     if id in touched:
                         yield id, release

@@ -42,6 +42,8 @@ class FollowTimes(msgspec.Struct, frozen=True, kw_only=True):
     """A feed that never was live for this long: Argo CD cannot be reached."""
     windows: float = 60.0
     """Between two questions about sync windows while a row stays OutOfSync without an operation."""
+    resources: float = 10.0
+    """Between two questions about what differs, or is left of what is deleted."""
     tree: float = 2.0
     """Between two trees of a target that is followed without a stream of its own."""
     evidence: float = 3.0

@@ -19,6 +19,7 @@ from backends.domain.rollout import Wanted
 from backends.errors import BackendError, Invalid, NotFound
 from backends.gitops import files, sources
 from backends.gitops.catalog import Catalog
+from backends.gitops.history import SILENT
 from backends.gitops.layout import Layout, Place
 from backends.gitops.log import Commit
 from backends.gitops.repo import Repo
@@ -30,9 +31,6 @@ RECORDS = frozenset(("release.yaml", "deployment.yaml", "application.yaml"))
 """Files of a deployment's folder that no source reads, also where the folder is one."""
 RELEASES = ("release.yaml", "values.release.yaml", "kustomization.yaml")
 """Files that a newer release of the same deployment changes, or removes with it."""
-
-SILENT = ("deployment.yaml", "application.yaml")
-"""Files of which a pause and its end consist."""
 
 
 def wanted_of(

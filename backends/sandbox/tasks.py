@@ -112,7 +112,11 @@ def tasks_of(comparison: Comparison, view: LiveView, only: set[tuple[str, str, s
     """
     tasks = []
     for one in comparison.managed:
-        if one.hook or (only is not None and (one.key.group, one.key.kind, one.key.name) not in only):
+        if (
+            one.hook
+            or hook_phases(one.target or {}) == ("Skip",)
+            or (only is not None and (one.key.group, one.key.kind, one.key.name) not in only)
+        ):
             continue
         if one.target is not None or one.live is not None:
             tasks.append(Task("Sync", one.target, one.live, modified=one.modified or one.live is None))

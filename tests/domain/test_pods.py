@@ -137,6 +137,16 @@ def test_pods_of_before_are_not_counted_for_a_specification_nobody_has_begun_wit
     assert "" == str(pods.readiness(tree(workload, pod("a", "Running", health="Healthy", Containers="1/1"))))
 
 
+def test_a_broken_pod_of_before_holds_a_stateful_set_up() -> None:
+    workload = {"kind": "StatefulSet", "uid": "db", "name": "db", "health": {"status": "Progressing", "message": "Waiting for 1 pods"}}
+    stuck = tree(workload, pod("db-1", "CrashLoopBackOff", owner="db", created=-60, health="Degraded", Restart_Count="6"))
+    sentence = "a pod of the release before holds it up until it is deleted: db-1: CrashLoopBackOff, 6 restarts"
+
+    assert [sentence, ""] == [pods.blocked(stuck, since=PUSH, now=PUSH + timedelta(seconds=at)) for at in (10, 9)]
+    assert "" == pods.blocked(stuck, since=PUSH - timedelta(seconds=61), now=NOW)
+    assert "" == pods.blocked(stuck, since=None, now=NOW)
+
+
 def test_the_worst_comes_first() -> None:
     crash = pod("z", "CrashLoopBackOff", health="Degraded", Restart_Count="3")
     found = pods.troubles(tree(pod("a", "containerFailed", health="Degraded"), crash).nodes[2:], now=NOW)

@@ -310,6 +310,18 @@ def test_a_failed_operation_for_our_commit_is_a_failed_sync(changes: dict[str, A
     assert ("SyncFailed", "one or more objects failed to apply") == (rollout.stage, rollout.reason)
 
 
+@pytest.mark.parametrize(
+    ("message", "said", "reason"),
+    [
+        ("failed to apply, reason: it is invalid", "it is invalid", "Deployment/web: failed to apply, reason: it is invalid"),
+        ("failed to apply", "it is invalid", "failed to apply: Deployment/web: it is invalid"),
+    ],
+)
+def test_a_failed_sync_names_the_resource_and_says_its_error_once(message: str, said: str, reason: str) -> None:
+    results = {"revision": OURS, "resources": [{"kind": "Deployment", "name": "web", "status": "SyncFailed", "message": said}]}
+    assert reason == one({"status.operationState": operation(phase="Failed", message=message, syncResult=results)}).reason
+
+
 def test_a_failed_operation_of_an_older_revision_is_not_ours() -> None:
     assert "Live" == one({"status.operationState": operation(OLD, "Failed", message="x")}).stage
 
@@ -368,6 +380,15 @@ def test_paused_automation_says_until_when_why_and_who(spec: dict[str, Any]) -> 
 def test_a_manual_environment_waits_for_you() -> None:
     rollout = one(OUT_OF_SYNC | UNAPPLIED | {"spec": MANUAL_SPEC}, want={"specs": (MANUAL_SPEC,), "automated": False})
     assert (("Detected", {"needs_you"}), "waits for Sync") == (said(rollout), rollout.reason)
+
+
+@pytest.mark.parametrize(("heals", "compared", "flags"), [(False, -31, {"needs_you"}), (False, -29, set()), (True, -31, set())])
+def test_what_automated_sync_leaves_alone_without_self_heal_needs_you(heals: bool, compared: float, flags: set[str]) -> None:
+    spec = SPEC | {"syncPolicy": {"automated": {"prune": True, "selfHeal": heals}}}
+    last = {"status.history": LIVE["status"]["history"][:1], "status.operationState": operation(OLD)}
+    at = {"status.reconciledAt": (NOW + timedelta(seconds=compared)).isoformat()}
+    rollout = one(OUT_OF_SYNC | last | at | {"spec": spec}, want={"specs": (spec,)})
+    assert (("Detected", flags), bool(flags)) == (said(rollout), "self-heal is off" in rollout.reason)
 
 
 def test_drift_says_what_differs() -> None:

@@ -154,6 +154,10 @@ def test_a_pause_is_told_and_is_no_release(remote: Path, repo: Repo) -> None:
     assert ["pause", "deploy"] == [op for op, _ in told(repo, deployment=API)]
     assert "deploy" == last_changes(repo)[API].op
 
+    commit(remote, {f"{PLACES[API]}/application.yaml": "spec: {}\n"}, "self-heal off, by hand")
+    repo.fetch()
+    assert "deploy" == last_changes(repo)[API].op
+
 
 def test_a_forged_trailer_moves_nobodys_newest_release(remote: Path, repo: Repo) -> None:
     commit(remote, {"README.md": "x"}, f"innocent\n\n{trailers('delete', WEB)}\nTiphys-Deployment: ../../etc\n")

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from backends.argocd.types import SyncResource
-from backends.errors import Invalid, Refused
+from backends.errors import Forbidden, Invalid, Refused
 from backends.text import clean
 from tui.cli.application import find
 from tui.cli.output import Output
@@ -30,7 +30,14 @@ async def terminate(arguments: argparse.Namespace, output: Output) -> int:
     """End the operation that runs."""
     async with opened(arguments, output, argocd=True) as workspace:
         found = await find(workspace.server, arguments.name)
-        await workspace.server.terminate(found.key, project=found.project)
+        try:
+            await workspace.server.terminate(found.key, project=found.project)
+        except Forbidden as error:
+            if not error.maybe_missing:
+                raise
+            raise Forbidden(
+                "you may see it and not end its operation", target=str(found.key), hint="it takes the right to sync it"
+            ) from None
         output.note(f"{found.key}: the operation is being terminated")
         return 0
 
