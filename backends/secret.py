@@ -65,6 +65,11 @@ class SecretUrl(str):
         return format(str(self), spec)
 
 
+def typed_url(text: str) -> str:
+    """A URL from a command line: a `SecretUrl` where it may hold a password."""
+    return SecretUrl(text) if "@" in text and "://" in text else text
+
+
 class Unshown(Mapping[str, str]):
     """Names and values of which some are secret (an environment): readable by name, shown by no repr, so by no dump of local variables."""
 

@@ -127,7 +127,7 @@ class Connection:
             if renewal and not call.anonymous:
                 self.session.adopt(renewal)
             if not 200 <= response.status_code < 300 or not _is_json(response):
-                await self._refuse(response, call)
+                self._fail(call, await self._refusal(response, call))
         except BaseException:  # cancelled, too: nobody else will close it
             await response.aclose()
             raise
@@ -142,8 +142,8 @@ class Connection:
                 self._fail(call, error)
             return None
 
-    async def _refuse(self, response: httpx.Response, call: Call) -> NoReturn:
-        """Raise the error of an answer that is no JSON success."""
+    async def _refusal(self, response: httpx.Response, call: Call) -> BackendError:
+        """The error of an answer that is no JSON success. Not raised here, where variables hold what may quote the request."""
         asked = self.asked()
         location = response.headers.get("location", "")
         body = b""
@@ -157,10 +157,10 @@ class Connection:
             if response.status_code < 300:
                 raise
         if response.has_redirect_location:
-            self._fail(call, failures.redirected(response.status_code, str(response.url), urljoin(str(response.url), location)))
+            return failures.redirected(response.status_code, str(response.url), urljoin(str(response.url), location))
         if 200 <= response.status_code < 300:
-            self._fail(call, failures.not_json(response.headers, body, asked))
-        self._fail(call, failures.from_answer(response.status_code, response.headers, body, asked))
+            return failures.not_json(response.headers, body, asked)
+        return failures.from_answer(response.status_code, response.headers, body, asked)
 
     async def _send(self, call: Call, token: Secret | None) -> httpx.Response:
         _load_httpx()

@@ -152,7 +152,7 @@ def refuse_credentials(url: str, what: str) -> None:
     user, at, _ = parts.netloc.rpartition("@")
     if at and (":" in user or parts.scheme != "ssh"):
         raise Invalid(
-            f"the {what} holds a user or a password, and what is in Git is read by many",
+            f"not the {what} alone: it holds a user or a password, and what is in Git is read by many",
             hint="without it; whoever reads there is given credentials of their own",
         )
 

@@ -33,7 +33,7 @@ class CreateCluster(msgspec.Struct, frozen=True, kw_only=True, tag="create-clust
         parse_slug(self.name, "cluster name")
         if self.name == IN_CLUSTER:
             raise Invalid("in-cluster is the cluster that Argo CD runs in: it needs no file")
-        refuse_credentials(self.server, "address of the cluster")
+        refuse_credentials(self.server, "address of a Kubernetes API")
         if not self.server.startswith(("https://", "http://")) or not is_one_line(self.server):
             raise Invalid(f"not the address of a Kubernetes API: {clean(self.server, limit=120)!r}", hint="https://host:6443")
         cluster = Cluster(
