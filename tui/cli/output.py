@@ -162,9 +162,9 @@ class Output:
         self.end_progress()
         if not sys.stdin.isatty():
             raise EOFError
-        _write(sys.stderr, clean(question))
-        sys.stderr.flush()
         with _interruptible():
+            _write(sys.stderr, clean(question))
+            sys.stderr.flush()
             answer = sys.stdin.readline()
         if not answer:
             raise EOFError
