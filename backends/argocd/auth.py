@@ -78,12 +78,13 @@ class Login:
 
 def parse_token(text: str, name: str) -> Secret:
     """A token as it may stand in a header. Raises `Unauthorized`, never showing it."""
-    token = text.strip()
+    token = Secret(text.strip())
+    del text  # no dump of local variables has it
     if not token:
         raise Unauthorized(f"there is no token in {name}", hint="argocd account generate-token, or argocd login")
-    if not _TOKEN.match(token) or len(token) > _LONGEST:
+    if not _TOKEN.match(token.reveal()) or len(token.reveal()) > _LONGEST:
         raise Unauthorized(f"what {name} holds is not a token", hint="one line of printable ASCII, without spaces")
-    return Secret(token)
+    return token
 
 
 def read_private(path: Path, what: str) -> str:

@@ -41,18 +41,17 @@ def list_applications(
 
     connection = _connection(endpoint)
     try:
-        headers = _headers(endpoint)
-        version = decode(b"".join(_body(_answer(connection, endpoint, "/api/version", headers))), ServerVersion)
+        version = decode(b"".join(_body(_answer(connection, endpoint, "/api/version"))), ServerVersion)
         query = list_query(list_fields(parse_version(version.version)), selector=selector, projects=projects, name=name)
         path = f"/api/v1/applications?{urlencode(query, quote_via=quote, safe='')}"
         listing = ApplicationListing(partial=True)
-        for chunk in _body(_answer(connection, endpoint, path, headers)):
+        for chunk in _body(_answer(connection, endpoint, path)):
             if batch := listing.feed(chunk):
                 yield batch
         if batch := listing.finish():
             yield batch
     except (OSError, http.client.HTTPException, zlib.error, BackendError) as error:
-        raise NotPlain from error
+        raise NotPlain(type(error).__name__) from None  # its frames hold the headers
     finally:
         connection.close()
 
@@ -77,8 +76,8 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
     return headers
 
 
-def _answer(connection: http.client.HTTPConnection, endpoint: Endpoint, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    connection.request("GET", f"{urlsplit(endpoint.url).path}{path}", headers=headers)
+def _answer(connection: http.client.HTTPConnection, endpoint: Endpoint, path: str) -> http.client.HTTPResponse:
+    connection.request("GET", f"{urlsplit(endpoint.url).path}{path}", headers=_headers(endpoint))
     if connection.sock is not None:
         connection.sock.settimeout(endpoint.timeouts.first_byte)
     response = connection.getresponse()

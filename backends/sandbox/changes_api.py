@@ -8,10 +8,11 @@ from __future__ import annotations
 import msgspec
 
 from backends.engine import in_thread
+from backends.sandbox.admission import Refused, check
 from backends.sandbox.applications import NAMESPACE
 from backends.sandbox.applications_api import enforce, manifest_of, permitted, shown_of
 from backends.sandbox.calls import Answer, ApiError, Call, answer
-from backends.sandbox.merge import merge_patch
+from backends.sandbox.merge import json_patch, merge_patch
 from backends.sandbox.objects import Manifest, dig, is_deleting, with_
 from backends.sandbox.projects import sources_of, spec_problems, unknown_cluster
 from backends.sandbox.refreshing import audit
@@ -40,6 +41,10 @@ async def create(call: Call) -> Answer:
     }
     existing = applications.get(name)
     if existing is None:
+        try:
+            check(manifest, None, home.objects.__contains__)
+        except Refused as refused:
+            raise ApiError(3, f"error creating application: {refused}") from None
         created = home.put(manifest)
         audit(call.sandbox.fleet, created, "ResourceCreated", f"{call.who.subject} created application", user=call.who.subject)
     elif not _equal(existing, manifest):
@@ -76,14 +81,18 @@ async def patch(call: Call) -> Answer:
     """PATCH /api/v1/applications/{name}; only spec, labels, annotations and finalizers can be changed so."""
     body = call.object()
     shown = permitted(call, "update", project=str(body.get("project") or ""))
-    if body.get("patchType") not in ("merge",):
+    if body.get("patchType") not in ("merge", "json", ""):
         raise ApiError(3, f"Patch type '{body.get('patchType', '')}' is not supported")
+    current = manifest_of(call, shown.name)
     try:
         change = msgspec.json.decode(str(body.get("patch") or "{}").encode())
-    except msgspec.DecodeError as error:
-        raise ApiError(2, f"error merging patch: {error}") from None
-    current = manifest_of(call, shown.name)
-    _update(call, shown.name, merge_patch(change, current), merge=False)
+        changed = merge_patch(change, current) if body.get("patchType") == "merge" else json_patch(change, current)
+    except msgspec.DecodeError:
+        raise ApiError(2, "error calculating merge patch: Invalid JSON Patch") from None
+    except (LookupError, TypeError, ValueError) as error:
+        raise ApiError(2, f"error applying patch: {error}") from None
+    await _validate(call, changed, thorough=False)
+    _update(call, shown.name, changed, merge=False)
     await call.sandbox.saved()
     return answer(shown_of(call, shown.name).document())
 
@@ -123,6 +132,8 @@ async def _validate(call: Call, application: Manifest, *, thorough: bool) -> Non
             await _reach(call, name, source)
     if problems := spec_problems(spec, project, cluster):
         raise ApiError(3, f"application spec for {name} is invalid: " + ";".join(f"InvalidSpecError: {text}" for text in problems))
+    if thorough:
+        await _render(call, application)
 
 
 async def _reach(call: Call, name: str, source: Manifest) -> None:
@@ -140,6 +151,18 @@ async def _reach(call: Call, name: str, source: Manifest) -> None:
             "repository: rpc error: code = Unknown desc = error testing repository connectivity: unable to ls-remote HEAD on repository: "
             f"{error}"
         )
+        raise ApiError(3, f"application spec for {name} is invalid: {text}") from None
+
+
+async def _render(call: Call, application: Manifest) -> None:
+    """Whether every source renders."""
+    name, sources = str(dig(application, "metadata", "name", default="")), sources_of(application["spec"])
+    sandbox = call.sandbox
+    try:
+        await in_thread(sandbox.repository.generate, application, sources, [""] * len(sources), no_cache=False, force=True)
+    except GenerationError as error:
+        said = str(error).partition("desc = ")[2] or str(error)
+        text = f"InvalidSpecError: Unable to generate manifests in {sources[0].get('path', '')}: rpc error: code = Unknown desc = {said}"
         raise ApiError(3, f"application spec for {name} is invalid: {text}") from None
 
 

@@ -21,20 +21,26 @@ class Clock:
     Args:
         speed: simulated seconds in one real second.
         latency: factor of the server's own latencies; 0 lets everything happen at once.
+        timer: seconds on the event loop's clock, where that is not the machine's: time stamps follow it, then.
     """
 
-    def __init__(self, speed: float = 1.0, latency: float = 1.0) -> None:
+    def __init__(self, speed: float = 1.0, latency: float = 1.0, timer: Callable[[], float] | None = None) -> None:
+        self._timer = timer or time.monotonic
+        self._wall = None if timer is None else (datetime.now(UTC), timer())
         self.speed = speed
         self.latency = latency
         self._past: tuple[datetime, float] | None = None
         self._present = (speed, latency)
-        self._marked = (0.0, time.monotonic())
+        self._marked = (0.0, self._timer())
 
     def now(self) -> datetime:
-        if self._past is None:
-            return datetime.now(UTC)
-        began, mark = self._past
-        return began + timedelta(seconds=(time.monotonic() - mark) * self.speed)
+        if self._past is not None:
+            began, mark = self._past
+            return began + timedelta(seconds=(self._timer() - mark) * self.speed)
+        if self._wall is not None:
+            began, mark = self._wall
+            return began + timedelta(seconds=self._timer() - mark)
+        return datetime.now(UTC)
 
     def stamp(self) -> str:
         """RFC 3339 with whole seconds, as Kubernetes writes it."""
@@ -52,7 +58,7 @@ class Clock:
     def mark(self) -> float:
         """Simulated seconds on a clock of our own, for measuring: time stamps know whole seconds only."""
         passed, at = self._marked
-        return passed + (time.monotonic() - at) * self.speed
+        return passed + (self._timer() - at) * self.speed
 
     def since(self, stamp: str) -> float:
         """Simulated seconds since a time stamp of ours, as exact as stamps are."""
@@ -75,13 +81,13 @@ class Clock:
 
     def past(self, at: datetime) -> None:
         """From now on it is `at`, and time flies: how a fleet gets its history before the server opens."""
-        self._marked = (self.mark(), time.monotonic())
-        self._past = (at, time.monotonic())
+        self._marked = (self.mark(), self._timer())
+        self._past = (at, self._timer())
         self.speed, self.latency = PAST_SPEED, 0.0
 
     def present(self) -> None:
         """Now is now again."""
-        self._marked = (self.mark(), time.monotonic())
+        self._marked = (self.mark(), self._timer())
         self._past = None
         self.speed, self.latency = self._present
 

@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from backends.sandbox.admission import Refused, check, is_known
 from backends.sandbox.defaults import defaulted
 from backends.sandbox.events import Events
 from backends.sandbox.merge import field_set, three_way
-from backends.sandbox.objects import ARGO, LAST_APPLIED, Key, Manifest, dig, is_deleting, key_of, spoken, uid_of, with_
+from backends.sandbox.objects import ARGO, LAST_APPLIED, Key, Manifest, dig, group_of, is_deleting, key_of, spoken, uid_of, with_
 from backends.sandbox.world import World
 
 MANAGER = "argocd-controller"
+_UNCOUNTED = frozenset(("ConfigMap", "Secret", "Service", "ServiceAccount", "Namespace", "PersistentVolumeClaim", "Role", "RoleBinding"))
+"""Kinds whose changes have no `generation`."""
 
 
 class Change(NamedTuple):
@@ -59,13 +62,23 @@ class Cluster:
     def of_kind(self, kind: str, group: str = "") -> Iterator[Manifest]:
         yield from [obj for key, obj in self.objects.items() if key.kind == kind and key.group == group]
 
+    def knows(self, manifest: Manifest) -> bool:
+        """Whether the API server has such a kind, in whatever version."""
+        return is_known(group_of(manifest), str(manifest.get("kind")), self.definitions)
+
+    def definitions(self) -> list[Manifest]:
+        """The cluster's CustomResourceDefinitions."""
+        return list(self.of_kind("CustomResourceDefinition", "apiextensions.k8s.io"))
+
     def dependents(self, owner: Manifest) -> list[Manifest]:
         """The objects that name this one as their owner, oldest first."""
         return [self.objects[key] for key in self._dependents.get(uid_of(owner), ()) if key in self.objects]
 
-    def apply(self, target: Manifest, *, server_side: bool = False, dry_run: bool = False) -> str:
-        """Apply a manifest as Argo CD does; gives the line that `kubectl apply` would print."""
+    def apply(self, target: Manifest, *, server_side: bool = False, replace: bool = False, dry_run: bool = False) -> str:
+        """Apply a manifest as Argo CD does; gives the line that `kubectl apply` would print. Raises `admission.Refused`."""
         key, live = key_of(target), self.get(key_of(target))
+        if not dry_run:
+            self._admit(target, live)
         wanted = target if server_side else with_(target, _last_applied(target), "metadata", "annotations", LAST_APPLIED)
         merged = defaulted(wanted if live is None else three_way(self.applied.get(key), wanted, live))
         done = "created" if live is None else "unchanged" if merged == live else "configured"
@@ -73,7 +86,8 @@ class Cluster:
             self.put(self._managed(merged, target, MANAGER, "Apply" if server_side else "Update"))
         if not dry_run:
             self.applied[key] = wanted
-        return f"{spoken(target)} {'serverside-applied' if server_side else done}"
+        done = "serverside-applied" if server_side else "replaced" if replace and live is not None else done
+        return f"{spoken(target)} {done}"
 
     def edit(self, key: Key, change: Callable[[Manifest], Manifest], *, manager: str) -> Manifest | None:
         """What somebody does by hand, past Argo CD; None where there is no such object."""
@@ -91,8 +105,11 @@ class Cluster:
             return before
         meta = dict(manifest.get("metadata") or {})
         if before is None:
-            meta |= {"uid": self.world.uid(), "creationTimestamp": self.world.clock.stamp(), "generation": 1}
-        elif _generation_counts(key, before, manifest):
+            meta |= {"uid": self.world.uid(), "creationTimestamp": self.world.clock.stamp()}
+            meta |= {} if key.kind in _UNCOUNTED else {"generation": 1}
+            if key.kind in ("Pod", "PersistentVolumeClaim") and not manifest.get("status"):
+                manifest = manifest | {"status": {"phase": "Pending"}}
+        elif key.kind not in _UNCOUNTED and _generation_counts(key, before, manifest):
             meta["generation"] = int(before["metadata"].get("generation", 1)) + 1
         meta["resourceVersion"] = self.world.next_version()
         after = manifest | {"metadata": meta}
@@ -124,7 +141,10 @@ class Cluster:
         self.put(live | {"metadata": meta})
         for dependent in self._dependents.get(uid_of(live), {}).copy():
             self.delete(dependent, foreground=foreground)
-        self.world.clock.soon(0.01, lambda: self._collect(key))
+        if self.dependents(live):
+            self.world.clock.soon(0.01, lambda: self._collect(key))
+        else:
+            self.world.clock.soon(0.002, lambda: self._collect(key))
 
     def drop_finalizer(self, key: Key, *names: str) -> None:
         live = self.get(key)
@@ -166,6 +186,14 @@ class Cluster:
                 self.world.clock.soon(0.02, lambda above=above: self._collect(above))  # type: ignore[misc]
         for dependent in self._dependents.pop(uid_of(before), {}):
             self.delete(dependent, foreground=False)
+
+    def _admit(self, target: Manifest, live: Manifest | None) -> None:
+        try:
+            check(target, live, self.objects.__contains__)
+        except Refused as refused:
+            if live is None:
+                raise
+            raise Refused(f'error when patching "/dev/shm/{int(self.world.fraction() * 2**32)}": {refused}') from None
 
     def _tell(self, change: Change) -> None:
         for watcher in self._watchers:

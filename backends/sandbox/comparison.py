@@ -80,7 +80,7 @@ def compare(application: Manifest, project: Manifest, view: LiveView, generated:
     targets, repeated = _targets(application, generated.manifests)
     conditions += repeated
     hooks = tuple(target for target in targets.values() if is_hook(target))
-    wanted = {key: target for key, target in targets.items() if not is_hook(target) and hook_phases(target) != ("Skip",)}
+    wanted = {key: target for key, target in targets.items() if not is_hook(target)}
     live = view.tracked(name)
     for key in wanted:
         if key not in live and (found := view.get(key)) is not None:
@@ -93,7 +93,8 @@ def compare(application: Manifest, project: Manifest, view: LiveView, generated:
     resources, code = [], "Synced"
     waves = {key_of(hook): wave_of(hook) for hook in hooks}
     for one in managed:
-        status = _resource(one, name, project, waves, failed=failed)
+        permitted = permits_kind(project, one.live or one.target or {}, known=one.live is not None or view.cluster.knows(one.target or {}))
+        status = _resource(one, waves, failed=failed or not permitted)
         resources.append(status)
         extraneous = one.target is None and "IgnoreExtraneous" in annotation(one.live or {}, "argocd.argoproj.io/compare-options")
         if status.get("status") == "OutOfSync" and not extraneous:
@@ -187,10 +188,9 @@ def _without(manifest: Manifest, key: Key, ignored: list[Manifest]) -> Manifest:
     return manifest
 
 
-def _resource(one: Managed, application: str, project: Manifest, waves: dict[Key, int], *, failed: bool) -> Manifest:
+def _resource(one: Managed, waves: dict[Key, int], *, failed: bool) -> Manifest:
     """An entry of `status.resources`, without health: that is filled in from the tree when it is sent."""
-    obj = one.live or one.target or {}
-    own = one.live is None or tracked_by(one.live) in ("", application)
+    skipped = hook_phases(one.target or {}) == ("Skip",)
     entry: dict[str, Any] = {}
     if one.key.group:
         entry["group"] = one.key.group
@@ -198,13 +198,13 @@ def _resource(one: Managed, application: str, project: Manifest, waves: dict[Key
     if one.key.namespace:
         entry["namespace"] = one.key.namespace
     entry["name"] = one.key.name
-    if failed or not permits_kind(project, obj):
+    if failed:
         entry["status"] = "Unknown"
-    elif not one.hook and own:
+    elif not one.hook and not skipped:
         entry["status"] = "OutOfSync" if one.modified or one.target is None or one.live is None else "Synced"
     if one.hook:
         entry["hook"] = True
-    if one.target is None and own:
+    if one.target is None:
         entry["requiresPruning"] = True
     wave = wave_of(one.target) if one.target is not None else waves.get(one.key, 0)
     if wave:

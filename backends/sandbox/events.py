@@ -13,6 +13,8 @@ from backends.sandbox.world import World
 
 RETENTION = 3_600.0
 """Seconds that Kubernetes keeps an event."""
+_SCHEDULER = "default-scheduler"
+"""Writes events of the newer kind, which have no source."""
 KEPT = 200
 """Events kept of one object at most."""
 
@@ -31,7 +33,9 @@ class Events:
             if event["reason"] == reason and event["message"] == message and event["type"] == kind:
                 listed[index] = event | {"count": event["count"] + 1, "lastTimestamp": self._world.clock.stamp()}
                 return
-        listed.append(self._event(about, reason, message, kind, {"component": component} | ({"host": host} if host else {})))
+        source = {"component": component} | ({"host": host} if host else {})
+        event = self._event(about, reason, message, kind, source)
+        listed.append(event | {"source": {}} if component == _SCHEDULER else event)
 
     def audit(self, about: Manifest, reason: str, message: str, *, kind: str, component: str, annotations: dict[str, str]) -> None:
         """Write an event of Argo CD about one of its Applications."""

@@ -36,7 +36,9 @@ class Fleet:
         return next((one for one in self.clusters if one.name == name), None)
 
     def find(self, destination: Manifest) -> Cluster | None:
-        """The cluster of an Application's destination, by name or by server."""
+        """The cluster of an Application's destination, by name or by server; not by both."""
+        if destination.get("name") and destination.get("server"):
+            return None
         if destination.get("name"):
             return self.named(str(destination["name"]))
         server = str(destination.get("server", "")).rstrip("/")

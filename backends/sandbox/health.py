@@ -159,6 +159,27 @@ def _ingress(obj: Manifest) -> Health:
     return Health("Healthy" if dig(obj, "status", "loadBalancer", "ingress") else "Progressing")
 
 
+def _autoscaler(obj: Manifest) -> Health:
+    conditions = dig(obj, "status", "conditions", default=[])
+    bad = next((one for one in conditions if str(one.get("reason", "")).startswith(("FailedGet", "FailedUpdate", "FailedCompute"))), None)
+    if bad is not None:
+        return Health("Degraded", str(bad.get("message", "")))
+    good = (one for one in conditions if one.get("type") in ("AbleToScale", "ScalingLimited") and one.get("status") == "True")
+    return next((Health("Healthy", str(one.get("message", ""))) for one in good), Health("Progressing", "Waiting to Autoscale"))
+
+
+def _budget(obj: Manifest) -> Health:
+    conditions = dig(obj, "status", "conditions", default=[])
+    if not conditions:
+        return Health("Progressing", "Waiting for status")
+    bad = next((one for one in conditions if one.get("status") == "False" and one.get("reason") != "InsufficientPods"), None)
+    return Health("Healthy" if bad is None else "Degraded", f"PodDisruptionBudget has {(bad or conditions[-1]).get('reason', '')}")
+
+
+def _cron_job(obj: Manifest) -> Health:
+    return Health("Healthy", "CronJob is Suspended" if dig(obj, "spec", "suspend") else "CronJob has not been scheduled yet")
+
+
 _CHECKS: dict[tuple[str, str], Callable[[Manifest], Health]] = {
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
@@ -169,4 +190,7 @@ _CHECKS: dict[tuple[str, str], Callable[[Manifest], Health]] = {
     ("", "Service"): _service,
     ("", "PersistentVolumeClaim"): _claim,
     ("networking.k8s.io", "Ingress"): _ingress,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("policy", "PodDisruptionBudget"): _budget,
+    ("batch", "CronJob"): _cron_job,
 }

@@ -89,6 +89,35 @@ def merge_patch(patch: Any, value: Any) -> Any:
     return out
 
 
+def json_patch(patch: list[Any], value: Any) -> Any:
+    """RFC 6902: add, replace, remove and test. Raises `LookupError`, `TypeError` and `ValueError` for what cannot be done."""
+    for step in patch:
+        path = [part.replace("~1", "/").replace("~0", "~") for part in str(step["path"]).split("/")[1:]]
+        value = _patched(value, path, str(step["op"]), step.get("value"))
+    return value
+
+
+def _patched(value: Any, path: list[str], operation: str, new: Any) -> Any:
+    if not path:
+        if operation == "test" and value != new:
+            raise ValueError("testing value failed")
+        return value if operation == "test" else new
+    head, rest = path[0], path[1:]
+    copy = list(value) if isinstance(value, list) else dict(value)
+    place: Any = (len(copy) if head == "-" else int(head)) if isinstance(copy, list) else head
+    if rest or operation in ("test", "replace"):
+        copy[place] = _patched(copy[place], rest, operation, new)
+    elif operation == "remove":
+        del copy[place]
+    elif operation != "add":
+        raise ValueError(f"unexpected kind: {operation}")
+    elif isinstance(copy, list):
+        copy.insert(place, new)
+    else:
+        copy[place] = new
+    return copy
+
+
 def comparable(manifest: Manifest) -> Manifest:
     """A live object without what never counts as a difference: its status and its birthday."""
     return with_(with_(manifest, None, "status"), None, "metadata", "creationTimestamp")

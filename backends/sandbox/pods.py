@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from backends.sandbox.admission import quantity
 from backends.sandbox.cluster import Change, Cluster
 from backends.sandbox.objects import Key, Manifest, condition, dig, find_condition, is_deleting, key_of
 
 NODE_CPU, NODE_MEMORY = 64_000, 256 * 2**30
 _MOST_RESTARTS = 6
-_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "m": 10**-3}
 
 
 class _Step(NamedTuple):
@@ -225,16 +225,6 @@ def requests(pod: Manifest) -> tuple[int, int]:
     """Milli-CPUs and bytes that a pod asks for."""
     asked = [dig(one, "resources", "requests", default={}) for one in dig(pod, "spec", "containers", default=[])]
     return sum(round(quantity(one.get("cpu", 0)) * 1000) for one in asked), sum(round(quantity(one.get("memory", 0))) for one in asked)
-
-
-def quantity(text: object) -> float:
-    """A Kubernetes quantity as a number; 0 for what is none."""
-    value = str(text)
-    unit = next((unit for unit in _UNITS if value.endswith(unit)), "")
-    try:
-        return float(value.removesuffix(unit)) * _UNITS.get(unit, 1)
-    except ValueError:
-        return 0.0
 
 
 def _is_stuck(pod: Manifest) -> bool:

@@ -46,10 +46,11 @@ def permits_destination(project: Manifest, cluster: Cluster, namespace: str) -> 
     return False
 
 
-def permits_kind(project: Manifest, manifest: Manifest) -> bool:
+def permits_kind(project: Manifest, manifest: Manifest, *, known: bool = True) -> bool:
+    """Whether a kind is allowed; one that the cluster does not know counts as cluster-scoped."""
     group, kind = group_of(manifest), str(manifest.get("kind"))
     spec = project.get("spec") or {}
-    if kind in CLUSTER_SCOPED:
+    if kind in CLUSTER_SCOPED or not known:
         allowed, denied = spec.get("clusterResourceWhitelist") or [], spec.get("clusterResourceBlacklist") or []
     else:
         allowed, denied = (
@@ -85,12 +86,14 @@ def spec_problems(spec: Manifest, project: Manifest, cluster: Cluster | None) ->
 
 
 def unknown_cluster(destination: Manifest) -> str:
+    if destination.get("name") and destination.get("server"):
+        return f"application destination can't have both name and server defined: {destination['name']} {destination['server']}"
     if destination.get("name"):
         return f"there are no clusters with this name: {destination['name']}"
     if destination.get("server"):
         server = f'"{destination["server"]}"'
         return f"error getting cluster by server {server}: rpc error: code = NotFound desc = cluster {server} not found"
-    return "destination server missing from app spec"
+    return "Destination server missing from app spec"
 
 
 def resource_problem(project: Manifest, manifest: Manifest, cluster: Cluster) -> str:

@@ -193,7 +193,7 @@ class Refresher:
             if sync_errors is not None:
                 self._set_conditions(status, sync_errors, ("SyncError",))
             status |= {
-                "resources": comparison.resources,
+                "resources": comparison.resources or None,
                 "sync": comparison.sync,
                 "health": self._health(status, comparison.health, comparison.health_message),
                 "summary": summary_of(self._applications.trees.get(name, tree)),

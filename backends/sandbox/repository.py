@@ -89,7 +89,7 @@ class RepositoryServer:
             return known[0]
         sha = self.repository(url).resolve(name)
         if sha is None:
-            raise GenerationError(f"unable to resolve '{name}' to a commit SHA")
+            raise GenerationError(f"unable to resolve '{name}' to a commit SHA: revision not found")
         self._revisions[url, name] = (sha, self._clock.mark())
         return sha
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import msgspec
@@ -16,14 +15,14 @@ from backends.sandbox.calls import Answer, ApiError, Call, answer, error_answer
 from backends.sandbox.cluster import Cluster
 from backends.sandbox.comparison import Managed
 from backends.sandbox.merge import merge_patch
-from backends.sandbox.objects import TRACKING, Key, Manifest, dig, tracking_id, uid_of, with_
+from backends.sandbox.objects import LAST_APPLIED, TRACKING, Key, Manifest, annotation, dig, tracking_id, uid_of, with_
 from backends.sandbox.projection import Fields
 from backends.sandbox.projects import sources_of
 from backends.sandbox.sources import GenerationError
 from backends.sandbox.tree import find_node
 
 _ICONS = {"restart": "redo", "pause": "pause-circle", "resume": "play-circle", "scale": "plus-circle"}
-_ACTIONS = {"Deployment": ("restart", "pause", "resume", "scale"), "StatefulSet": ("restart", "scale"), "DaemonSet": ("restart",)}
+_ACTIONS = {"Deployment": ("restart", "pause", "resume", "scale"), "StatefulSet": ("scale", "restart"), "DaemonSet": ("restart",)}
 
 
 async def tree(call: Call) -> Answer:
@@ -119,7 +118,7 @@ async def actions(call: Call) -> Answer:
             entry["disabled"] = True
         entry["iconClass"] = f"fa fa-fw fa-{_ICONS[name]}"
         out.append(entry)
-    return answer({"actions": out or None})
+    return answer({"actions": out} if out else {})
 
 
 async def run_action(call: Call) -> Answer:
@@ -267,13 +266,16 @@ def _text(manifest: Manifest | None) -> str:
 
 
 def _masked(manifest: Manifest | None) -> Manifest | None:
-    """An object as Argo CD shows it: the data of Secrets as plus signs."""
+    """An object as Argo CD shows it: the data of Secrets as plus signs, in what was applied last, too."""
     if manifest is None or manifest.get("kind") != "Secret":
         return manifest
-    data = {key: base64.b64encode(b"+" * 8).decode() for key in manifest.get("data") or {}}
-    notes = dig(manifest, "metadata", "annotations", default={})
-    kept = {key: value for key, value in notes.items() if key != "kubectl.kubernetes.io/last-applied-configuration"}
-    return with_(manifest | {"data": data}, kept or None, "metadata", "annotations")
+    shown = manifest | {"data": dict.fromkeys(manifest.get("data") or {}, "+" * 8)}
+    text = annotation(manifest, LAST_APPLIED)
+    if not text:
+        return shown
+    applied = msgspec.json.decode(text)
+    applied["data"] = dict.fromkeys(applied.get("data") or {}, "+" * 8)
+    return with_(shown, msgspec.json.encode(applied).decode(), "metadata", "annotations", LAST_APPLIED)
 
 
 def _tracked(manifest: Manifest, name: str, namespace: str) -> Manifest:

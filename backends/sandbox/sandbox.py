@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -48,14 +49,15 @@ class Sandbox:
 
     Args:
         render: what renders Helm and Kustomize; None takes the product's own renderer.
+        timer: see `Clock`.
     """
 
-    def __init__(self, options: Options, render: Renderer | None = None) -> None:
+    def __init__(self, options: Options, render: Renderer | None = None, timer: Callable[[], float] | None = None) -> None:
         self.options = options
         private_dir(options.folder)
         state = saving.saved_in(options.folder) if options.keep else None
         known = state or {"secret": "", "password": ""}
-        self.world = World(Clock(options.speed, options.latency), options.seed)
+        self.world = World(Clock(options.speed, options.latency, timer), options.seed)
         self.fleet = Fleet(self.world)
         self.access = Access(known["secret"], known["password"])
         self.repository = RepositoryServer(self.world.clock, render or _render, options.folder / CHARTS)

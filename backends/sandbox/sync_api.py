@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.engine import in_thread
+from backends.sandbox.applications import NAMESPACE
 from backends.sandbox.applications_api import enforce, manifest_of, permitted, shown_of
 from backends.sandbox.autosync import is_automated
 from backends.sandbox.calls import Answer, ApiError, Call, answer
@@ -32,6 +33,7 @@ async def sync(call: Call) -> Answer:
         raise ApiError(9, "application is deleting")
     sync_part, label = await _sync_part(call, application, body)
     retry = body.get("retryStrategy") or dig(application, "spec", "syncPolicy", "retry", default={})
+    retry = {field: value for field, value in retry.items() if value}
     operation: Manifest = {"sync": sync_part, "initiatedBy": {"username": call.who.subject}, "retry": retry}
     if body.get("infos"):
         operation["info"] = body["infos"]
@@ -51,7 +53,7 @@ async def rollback(call: Call) -> Answer:
     wanted = int(body.get("id") or 0)
     entry = next((one for one in dig(application, "status", "history", default=[]) if one["id"] == wanted), None)
     if entry is None:
-        raise ApiError(3, f"application {shown.name} does not have deployment with id {wanted}")
+        raise ApiError(3, f"application {NAMESPACE}/{shown.name} does not have deployment with id {wanted}")
     sync_part: Manifest = {"revision": entry.get("revision", "")} if not entry.get("sources") else {}
     sync_part |= {field: True for field in ("prune", "dryRun") if body.get(field)}
     sync_part |= {"syncStrategy": {"apply": {}}}

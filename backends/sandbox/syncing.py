@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from backends.sandbox.admission import Refused, unknown
 from backends.sandbox.cluster import Cluster
 from backends.sandbox.comparison import Comparison
 from backends.sandbox.health import health_of
@@ -51,7 +52,7 @@ class Sync:
 
     def step(self, namespace: str, *, revision: str, started: int) -> Step:
         """Go on as far as possible without waiting."""
-        tasks = tasks_of(self._comparison, self._view, self._only, revision=revision, started=started)
+        tasks = tasks_of(self._comparison, self._view, self._only, revision=revision, started=started, home=namespace)
         tasks = self._with_namespace(tasks, namespace)
         for task in tasks:
             known = self._results.get(task.result_key)
@@ -82,13 +83,13 @@ class Sync:
         tasks = [task for task in tasks if task.phase != "SyncFail"]
         if any(task.completed and task.state != "Succeeded" for task in tasks):
             self._delete(task for task in tasks if task.live is not None and task.keeps_to("HookFailed"))
-            return self._fail(fail_hooks, tasks)
+            return self._fail(fail_hooks, tasks, "one or more synchronization tasks completed unsuccessfully")
         done = [task for task in tasks if task.hook and task.live is not None and not task.pending and task.keeps_to("HookSucceeded")]
         tasks = self._out_of_sync([task for task in tasks if task.pending])
         if not tasks:
             self._delete(done)
             return self._end("Succeeded", "successfully synced (no more tasks)")
-        return self._run(tasks, done)
+        return self._run(tasks, done, fail_hooks)
 
     def terminate(self, *, revision: str, started: int) -> Step:
         """End what runs: hooks that are not over are deleted."""
@@ -104,7 +105,7 @@ class Sync:
             self._note(task)
         return self._end("Failed", "Operation terminated")
 
-    def _run(self, tasks: list[Task], done: list[Task]) -> Step:
+    def _run(self, tasks: list[Task], done: list[Task], fail_hooks: list[Task]) -> Step:
         """Apply the first phase and wave of what is pending."""
         place, last = tasks[0].place, tasks[-1].place
         now, later = [task for task in tasks if task.place == place], [task for task in tasks if task.place != place]
@@ -121,8 +122,11 @@ class Sync:
         for task in now:
             if not task.prunes:
                 self._apply(task)
-        if any(task.status == "SyncFailed" for task in now):
-            return self._end("Failed", "one or more objects failed to apply, reason: " + ",".join(t.message for t in now if t.message))
+        failed, text = [task for task in now if task.status == "SyncFailed"], "one or more objects failed to apply"
+        if failed:
+            running = [task for task in now if task.running]
+            fails = self._fail(fail_hooks, failed, text)
+            return fails if not running else self._wait([*running, *(task for task in fail_hooks if task.running)])
         if not later and not any(task.hook for task in now):
             self._delete(done)
             return self._end("Succeeded", "successfully synced (all tasks run)")
@@ -136,8 +140,13 @@ class Sync:
         server_side = "ServerSideApply=true" in self._options or "ServerSideApply=true" in annotation(
             target, "argocd.argoproj.io/sync-options"
         )
-        task.message = self._cluster.apply(target, server_side=server_side)
-        task.status, task.state = "Synced", "Running"
+        replace = "Replace=true" in self._options or "Replace=true" in annotation(target, "argocd.argoproj.io/sync-options")
+        try:
+            task.message = self._cluster.apply(target, server_side=server_side, replace=replace)
+            task.status = "Synced"
+        except Refused as refused:
+            task.status, task.message = "SyncFailed", str(refused)
+        task.state = _STATES[task.status]
         self._note(task)
 
     def _rehearse(self, task: Task) -> None:
@@ -184,10 +193,10 @@ class Sync:
                 task.message = f"Resource {task.key.group}/{task.key.kind}/{task.key.name} is missing, it might have been deleted"
                 self._note(task)
 
-    def _fail(self, hooks: list[Task], tasks: list[Task]) -> Step:
-        reasons = [task.message for task in tasks if task.status == "SyncFailed"]
-        message = "one or more synchronization tasks completed unsuccessfully"
-        message += f", reason: {','.join(reasons)}" if reasons else ""
+    def _fail(self, hooks: list[Task], tasks: list[Task], text: str) -> Step:
+        """End as failed, after the hooks for that case."""
+        message = _with_reasons(text, tasks)
+        message += _with_reasons("\none or more SyncFail hooks failed", hooks) if any(one.status == "SyncFailed" for one in hooks) else ""
         pending = [task for task in hooks if task.pending]
         if not hooks or all(task.completed for task in hooks):
             return self._end("Failed", message)
@@ -209,11 +218,22 @@ class Sync:
         return Step(phase, message, list(self._results.values()))
 
     def _refused(self, task: Task) -> str:
-        text = resource_problem(self._project, task.obj, self._cluster)
+        text = said = resource_problem(self._project, task.obj, self._cluster)
+        missing = None if self._defined(task) else unknown(task.obj, self._cluster.definitions)
+        if missing is not None:
+            text, said = missing
         if text:
-            task.status, task.message = "SyncFailed", text
+            task.status, task.message = "SyncFailed", said
             self._note(task)
         return text
+
+    def _defined(self, task: Task) -> bool:
+        """Whether a kind that is not there yet is no problem: this sync brings it, or the object says so."""
+        if "SkipDryRunOnMissingResource=true" in [*self._options, *annotation(task.obj, "argocd.argoproj.io/sync-options").split(",")]:
+            return True
+        targets = [one.target for one in self._comparison.managed if one.target is not None]
+        crds = [one for one in targets if one.get("kind") == "CustomResourceDefinition"]
+        return any(dig(one, "spec", "group") == task.key.group and dig(one, "spec", "names", "kind") == task.key.kind for one in crds)
 
     def _with_namespace(self, tasks: list[Task], namespace: str) -> list[Task]:
         """`CreateNamespace=true`: the destination's namespace comes first, while it is missing."""
@@ -237,6 +257,11 @@ class Sync:
 
     def _note(self, task: Task) -> None:
         self._results[task.result_key] = self._results.get(task.result_key, {}) | task.result()
+
+
+def _with_reasons(text: str, tasks: list[Task]) -> str:
+    reasons = [task.message for task in tasks if task.status == "SyncFailed"]
+    return f"{text}, reason: {','.join(reasons)}" if reasons else text
 
 
 def shares_resources(application: Manifest) -> str:

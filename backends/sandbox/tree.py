@@ -88,7 +88,7 @@ def _node(obj: Manifest, parent: Manifest | None) -> Manifest:
     info, network = _info(obj), _network(obj)
     if info:
         node["info"] = info
-    if network:
+    if network is not None:
         node["networkingInfo"] = network
     node["resourceVersion"] = dig(obj, "metadata", "resourceVersion", default="")
     if obj.get("kind") == "Pod" and (images := images_of(obj)):
@@ -104,6 +104,8 @@ def _info(obj: Manifest) -> list[Manifest]:
     if obj.get("kind") == "Pod":
         return _pod_info(obj)
     revision = dig(obj, "metadata", "annotations", "deployment.kubernetes.io/revision")
+    if obj.get("kind") == "ControllerRevision":
+        revision = obj.get("revision")
     return [{"name": "Revision", "value": f"Rev:{revision}"}] if revision else []
 
 
@@ -137,8 +139,8 @@ def _pod_info(pod: Manifest) -> list[Manifest]:
     return info
 
 
-def _network(obj: Manifest) -> Manifest:
-    kind = obj.get("kind")
+def _network(obj: Manifest) -> Manifest | None:
+    kind, namespace = obj.get("kind"), dig(obj, "metadata", "namespace", default="")
     if kind == "Pod":
         return {"labels": labels} if (labels := dig(obj, "metadata", "labels")) else {}
     if kind == "Service":
@@ -146,16 +148,17 @@ def _network(obj: Manifest) -> Manifest:
         ingress = dig(obj, "status", "loadBalancer", "ingress")
         return out | ({"ingress": ingress} if ingress and dig(obj, "spec", "type") == "LoadBalancer" else {})
     if kind == "Ingress":
-        rules = dig(obj, "spec", "rules", default=[])
+        paths = [(rule, path) for rule in dig(obj, "spec", "rules", default=[]) for path in dig(rule, "http", "paths", default=[])]
         secure = "https" if dig(obj, "spec", "tls") else "http"
-        urls = [
-            f"{secure}://{rule['host']}{path.get('path', '')}"
-            for rule in rules
-            if rule.get("host")
-            for path in dig(rule, "http", "paths", default=[])
-        ]
-        return {"externalURLs": urls} if urls else {}
-    return {}
+        urls = [f"{secure}://{rule['host']}{path.get('path', '')}" for rule, path in paths if rule.get("host")]
+        backends = [dig(obj, "spec", "defaultBackend", default={}), *(path.get("backend") or {} for _, path in paths)]
+        names = dict.fromkeys(name for one in backends if (name := dig(one, "service", "name")))
+        refs = [{"kind": "Service", "namespace": namespace, "name": name} for name in names]
+        ingress = dig(obj, "status", "loadBalancer", "ingress")
+        out = {"targetRefs": refs} if refs else {}
+        out |= {"ingress": ingress} if ingress else {}
+        return out | ({"externalURLs": urls} if urls else {})
+    return None
 
 
 def _host(name: str) -> Manifest:

@@ -1,4 +1,4 @@
-"""The other controllers of one simulated cluster: Jobs, StatefulSets, DaemonSets, claims, load balancers; and who is called when.
+"""The other controllers of one simulated cluster: Jobs, StatefulSets, DaemonSets; and who is called when.
 
 A change of an object calls the controller of its owner a moment later, once for any number of changes.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backends.sandbox import replicas
+from backends.sandbox import replicas, statuses
 from backends.sandbox.cluster import Change, Cluster
 from backends.sandbox.deployments import Deployments
 from backends.sandbox.objects import Key, Manifest, condition, dig, is_deleting, key_of
@@ -30,10 +30,7 @@ class Workloads:
             "Job": self._job,
             "StatefulSet": self._stateful_set,
             "DaemonSet": self._daemon_set,
-            "PersistentVolumeClaim": self._claim,
-            "Service": self._balanced,
-            "Ingress": self._balanced,
-            "Namespace": self._namespace,
+            **dict.fromkeys(statuses.KINDS, self._status),
         }
         cluster.watch(self._on_change)
 
@@ -109,23 +106,26 @@ class Workloads:
         if stateful is None:
             return
         template, wanted = dig(stateful, "spec", "template", default={}), int(dig(stateful, "spec", "replicas", default=1))
-        revision = f"{key.name}-{replicas.revision_of(template)}"
-        pods = {str(dig(pod, "metadata", "name")): pod for pod in self._cluster.dependents(stateful)}
+        digest = replicas.revision_of(template)
+        self._revision(stateful, digest, template)
+        revision = f"{key.name}-{digest}"
+        pods = {str(dig(pod, "metadata", "name")): pod for pod in self._pods_of(stateful)}
         names = [f"{key.name}-{index}" for index in range(wanted)]
         settled = all(replicas.is_ready(pods[name]) for name in names if name in pods)
         missing = next((name for name in names if name not in pods), None)
         old = [name for name in names if name in pods and dig(pods[name], "metadata", "labels", _REVISION) != revision]
         extra = [name for name in pods if name not in names]
         if missing is not None and settled:
-            labels = {_REVISION: revision, "statefulset.kubernetes.io/pod-name": missing}
+            index = missing.rpartition("-")[2]
+            labels = {_REVISION: revision, "statefulset.kubernetes.io/pod-name": missing, "apps.kubernetes.io/pod-index": index}
             self._cluster.put(replicas.new_pod(stateful, missing, template, labels))
-            self._say(stateful, "SuccessfulCreate", f"create Pod {missing} in StatefulSet {key.name} successful")
+            self._say(stateful, "SuccessfulCreate", f"Create Pod {missing} in StatefulSet {key.name} successful")
         elif missing is None and extra:
             self._cluster.delete(key_of(pods[extra[-1]]))
         elif missing is None and old and (settled or not replicas.is_ready(pods[old[-1]])):
-            self._say(stateful, "SuccessfulDelete", f"delete Pod {old[-1]} in StatefulSet {key.name} successful")
+            self._say(stateful, "SuccessfulDelete", f"Delete Pod {old[-1]} in StatefulSet {key.name} successful")
             self._cluster.delete(key_of(pods[old[-1]]))
-        held = replicas.active(self._cluster.dependents(stateful))
+        held = replicas.active(self._pods_of(stateful))
         new = [pod for pod in held if dig(pod, "metadata", "labels", _REVISION) == revision]
         ready = sum(map(replicas.is_ready, held))
         current = revision if len(new) == wanted else dig(stateful, "status", "currentRevision", default=revision)
@@ -148,15 +148,17 @@ class Workloads:
             return
         template = dig(daemon, "spec", "template", default={})
         revision = replicas.revision_of(template)
-        held = replicas.active(self._cluster.dependents(daemon))
+        self._revision(daemon, revision, template)
+        generation = str(dig(daemon, "metadata", "generation", default=1))
+        held = replicas.active(self._pods_of(daemon))
         old = [pod for pod in held if dig(pod, "metadata", "labels", _REVISION) != revision]
         if old and all(replicas.is_ready(pod) for pod in held if pod not in old):
             self._cluster.delete(key_of(old[0]))
         for _ in range(len(self._cluster.nodes) - len(held)):
             name = f"{key.name}-{self._cluster.world.suffix()}"
-            self._cluster.put(replicas.new_pod(daemon, name, template, {_REVISION: revision}))
+            self._cluster.put(replicas.new_pod(daemon, name, template, {_REVISION: revision, "pod-template-generation": generation}))
             self._say(daemon, "SuccessfulCreate", f"Created pod: {name}")
-        held = replicas.active(self._cluster.dependents(daemon))
+        held = replicas.active(self._pods_of(daemon))
         ready = sum(map(replicas.is_ready, held))
         status = {
             "observedGeneration": dig(daemon, "metadata", "generation", default=1),
@@ -169,25 +171,30 @@ class Workloads:
         }
         self._cluster.set_status(key, status)
 
-    def _claim(self, key: Key) -> None:
-        claim = self._live(key)
-        if claim is not None and not claim.get("status"):
-            self._cluster.set_status(key, {"phase": "Bound", "accessModes": dig(claim, "spec", "accessModes", default=[])})
-
-    def _balanced(self, key: Key) -> None:
-        """A cloud gives load balancers and ingresses an address."""
+    def _status(self, key: Key) -> None:
         obj = self._live(key)
-        if obj is None:
-            return
-        outside = key.kind == "Ingress" or dig(obj, "spec", "type") == "LoadBalancer"
-        address = {"ingress": [{"ip": "203.0.113.10"}]} if outside else {}
-        if not obj.get("status"):
-            self._cluster.set_status(key, {"loadBalancer": address})
+        status = None if obj is None else statuses.status_of(obj, self._clock.stamp())
+        if status is not None:
+            self._cluster.set_status(key, status)
 
-    def _namespace(self, key: Key) -> None:
-        namespace = self._live(key)
-        if namespace is not None and not namespace.get("status"):
-            self._cluster.set_status(key, {"phase": "Active"})
+    def _revision(self, owner: Manifest, revision: str, template: Manifest) -> None:
+        """The ControllerRevision that keeps a template of a StatefulSet or DaemonSet."""
+        name, namespace = str(dig(owner, "metadata", "name")), str(dig(owner, "metadata", "namespace", default=""))
+        kept = [one for one in self._cluster.dependents(owner) if one.get("kind") == "ControllerRevision"]
+        if any(dig(one, "metadata", "labels", _REVISION) == revision for one in kept):
+            return
+        number = max((int(one.get("revision", 0)) for one in kept), default=0) + 1
+        meta = {
+            "name": f"{name}-{revision}",
+            "namespace": namespace,
+            "labels": dig(template, "metadata", "labels", default={}) | {_REVISION: revision},
+            "ownerReferences": [replicas.owner_reference(owner)],
+        }
+        data = {"spec": {"template": template}}
+        self._cluster.put({"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": meta, "data": data, "revision": number})
+
+    def _pods_of(self, owner: Manifest) -> list[Manifest]:
+        return [one for one in self._cluster.dependents(owner) if one.get("kind") == "Pod"]
 
     def _say(self, about: Manifest, reason: str, message: str, *, kind: str = "Normal") -> None:
         component = f"{str(about.get('kind', '')).lower()}-controller"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,8 +84,8 @@ def without_repeats(states: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 class Rig:
     """One sandbox with the workspace "acme": two environments, two apps and an add-on, five deployments."""
 
-    def __init__(self, folder: Path, *, speed: float = 40.0, **options: Any) -> None:
-        self.sandbox = Sandbox(Options(folder=folder, speed=speed, **options))
+    def __init__(self, folder: Path, *, timer: Callable[[], float] | None = None, **options: Any) -> None:
+        self.sandbox = Sandbox(Options(folder=folder, **options), timer=timer)
         make_bare(folder / REPOSITORY)
         for name, text in EXPORTER_CHART.items():
             file = folder / CHARTS / "charts.example.org" / "exporter" / "0.1.0" / name
@@ -160,19 +159,21 @@ class Rig:
         } | more
         assert self.sandbox.applications.set_operation(name, {"sync": sync, "initiatedBy": {"username": "admin"}, "retry": {}}) is not None
 
-    async def until(self, holds: Callable[[], object], *, seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
+    async def until(self, holds: Callable[[], object], *, seconds: float = 900.0) -> None:
+        """Wait until something holds, for so many seconds of the loop's clock."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
         while not holds():
-            assert time.monotonic() < end, "waited in vain"
-            await asyncio.sleep(0.003)
+            assert loop.time() < end, "waited in vain"
+            await asyncio.sleep(0.01)
 
     async def settle(self) -> None:
         """Wait until nothing is compared, synced, deleted or on its way to healthy."""
-        calm = 0
-        end = time.monotonic() + 30.0
+        calm, loop = 0, asyncio.get_running_loop()
+        end = loop.time() + 900.0
         while calm < 10:
-            assert time.monotonic() < end, "it does not settle"
-            await asyncio.sleep(0.01)
+            assert loop.time() < end, "it does not settle"
+            await asyncio.sleep(0.02)
             names = self.sandbox.applications.names()
             moving = any(dig(self.app(name), "status", "health", "status") == "Progressing" for name in names)
             calm = calm + 1 if self.sandbox.controller.idle and not moving else 0

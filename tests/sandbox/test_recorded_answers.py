@@ -101,7 +101,7 @@ class Ground:
 
 @pytest.fixture
 async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
-    rig = Rig(tmp_path / "fleet")
+    rig = Rig(tmp_path / "fleet", speed=40.0)
     await rig.boot()
     server = Server(rig.sandbox)
     async with httpx.AsyncClient(base_url=await server.start()) as client:

@@ -148,9 +148,8 @@ async def test_a_first_deploy_and_its_end(rig: Rig) -> None:
     await rig.settle()
     states = taken_up(rig.states(name))
     expected = recorded("create-then-delete-directory", "tmp-dev-eeeeee", end=19.4)
-    # the flash: OutOfSync and Healthy, before the workload itself was seen; then a self-heal
-    assert [state for state in expected if state in states] == expected[:3] + expected[4:]
-    assert ("OutOfSync", "Healthy", "Succeeded", False) in states
+    # it flashes OutOfSync, before the workload itself was seen, then heals itself; what health is told first is a matter of milliseconds
+    assert states in (expected, expected[:3] + expected[4:])
 
     gone = rig.mark()
     rig.branch.write(dict.fromkeys(rig.branch.tree.paths(rig.folder(name))), "its end")

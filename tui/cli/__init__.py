@@ -19,6 +19,7 @@ from tui.cli.output import Output
 
 def run(argv: Sequence[str]) -> NoReturn:
     """Run one command line and leave the process with its exit code."""
+    _harden()
     code = execute(argv)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BrokenPipeError, ValueError):
@@ -33,13 +34,14 @@ def execute(argv: Sequence[str]) -> int:
     output = Output.plain()
     try:
         arguments = parse(argv)
+        argv = ()  # a header or a URL in it may be secret
         output = Output(
             form=arguments.output,
             color=not arguments.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty(),
             debug=arguments.debug,
         )
         work = arguments.command(arguments, output)
-        return work if isinstance(work, int) else _complete(work)
+        return work if isinstance(work, int) else _complete(work, output)
     except BackendError as error:
         output.error(error)
         return error.exit_code
@@ -57,11 +59,23 @@ def execute(argv: Sequence[str]) -> int:
         return 1
 
 
-def _complete(command: Coroutine[Any, Any, int]) -> int:
+def _harden() -> None:
+    """No core file of a process that holds tokens; and what threads die of is said like everything else, cleaned."""
+    import resource
+    import threading
+
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    output = Output.plain()
+    threading.excepthook = lambda told: output.unheard(told.exc_value, f"in the thread {told.thread.name if told.thread else '?'}")
+
+
+def _complete(command: Coroutine[Any, Any, int], output: Output) -> int:
     import asyncio
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    loop.set_exception_handler(lambda _loop, context: output.unheard(context.get("exception"), str(context.get("message", ""))))
     task = loop.create_task(command)
     with contextlib.suppress(ValueError, NotImplementedError):  # not the main thread
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -24,10 +24,11 @@ from backends.domain.environment import EnvironmentKind
 from backends.domain.ids import DeploymentId, mint_change_id
 from backends.domain.sequence import fault
 from backends.domain.stage import Stage
-from backends.errors import ProtocolError, Unavailable
+from backends.errors import ProtocolError, Refused, Unavailable
 from backends.gitops import resolve
 from backends.gitops.intents import CreateApp, CreateCluster, CreateEnvironment, Init, Rollback
 from backends.gitops.workspace_layout import LAYOUT
+from backends.render.renderer import Renderer
 from tui.cli.output import Output
 from tui.cli.waiting import targets_of
 
@@ -50,6 +51,13 @@ class Ready(msgspec.Struct, frozen=True):
 
 async def demo(arguments: argparse.Namespace, output: Output) -> int:
     """Play the main job; `--speed` is how many times faster than life the sandbox's clusters are."""
+    renderer = Renderer()
+    charts = renderer.renders_charts
+    renderer.close()
+    if not charts:
+        raise Refused(
+            "the sandbox renders real charts, and there is no Helm here", hint="pip install 'tiphys[helm]', or a helm program on the PATH"
+        )
     speed = arguments.speed if arguments.speed != 1.0 else 8.0
     output.note(f"SANDBOX: an Argo CD of its own on loopback, {speed:g} times faster than life; nothing leaves this machine")
     with tempfile.TemporaryDirectory(prefix="tiphys-demo-") as folder, _sandbox(speed) as ready:

@@ -147,6 +147,14 @@ class Output:
         self.note(f"tiphys: a defect of Tiphys itself: {type(error).__name__}: {clean(str(error), limit=300)}")
         self.note("  hint: nothing that was committed is undone; --debug shows where it happened")
 
+    def unheard(self, error: BaseException | None, where: str) -> None:
+        """A failure of work that nobody waits for any more: a defect, or what a stop left behind."""
+        if error is None and not self.debug:
+            return
+        if isinstance(error, Exception):
+            self._trace(error)
+        self.note(f"tiphys: {where}: {type(error).__name__}: {clean(str(error), limit=300)}" if error else f"tiphys: {where}")
+
     def ask(self, question: str) -> str:
         """What the user types at a question on stderr. Raises `EOFError` without a terminal or at its end."""
         self._end_progress()

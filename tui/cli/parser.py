@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
+from backends.secret import Secret, typed_url
 from tui import VERSION
 
 Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int] | int]
@@ -88,8 +89,10 @@ def _add_globals(parser: argparse.ArgumentParser) -> None:
     parser.argument_default = argparse.SUPPRESS
     group = parser.add_argument_group("global options")
     group.add_argument("--workspace", metavar="NAME", help="a workspace that was opened before (default: the last one)")
-    group.add_argument("--repo", metavar="URL", help="the workspace repository; no remembered workspace is used then")
-    group.add_argument("--argocd", metavar="URL", help="Argo CD's base URL, with any path prefix; no remembered workspace is used then")
+    group.add_argument("--repo", type=typed_url, metavar="URL", help="the workspace repository; no remembered workspace is used then")
+    group.add_argument(
+        "--argocd", type=typed_url, metavar="URL", help="Argo CD's base URL, with any path prefix; no remembered workspace is used then"
+    )
     group.add_argument("--branch", metavar="NAME", help="the repository's branch (default: main)")
     group.add_argument("--readonly", action="store_true", help="refuse every write")
     group.add_argument("-o", "--output", choices=_FORMS, help="table (default), wide, json or yaml")
@@ -106,7 +109,11 @@ def _add_globals(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--insecure", action="store_true", help="do not verify the server's certificate")
     group.add_argument("--plaintext", action="store_true", help="http where the URL names no scheme")
     group.add_argument(
-        "--header", action="append", metavar="'NAME: VALUE'", help="an extra header for every call (repeatable; never remembered)"
+        "--header",
+        action="append",
+        type=Secret,
+        metavar="'NAME: VALUE'",
+        help="an extra header for every call (repeatable; never remembered)",
     )
     group = parser.add_argument_group("connection to the repository")
     group.add_argument(
@@ -148,10 +155,10 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
     sub.add_argument("--headless", action="store_true", help="play the main job and print its timeline")
     sub.add_argument("--speed", type=_positive, default=1.0, metavar="N", help="how many times faster than life (default 1)")
     sub = command("open", "workspaces", "open_", "check a repository and an Argo CD, remember them, say what was found")
-    sub.add_argument("repo_url", nargs="?", default="", metavar="REPO_URL")
+    sub.add_argument("repo_url", nargs="?", type=typed_url, default="", metavar="REPO_URL")
     sub.add_argument("--name", default="", help="the name to remember it by (default: its slug, or the server's host)")
     sub = command("init", "workspaces", "init", "make a repository a workspace: its first commit")
-    sub.add_argument("repo_url", metavar="REPO_URL")
+    sub.add_argument("repo_url", type=typed_url, metavar="REPO_URL")
     sub.add_argument("--slug", required=True, help="the workspace's short name")
     sub.add_argument("--argocd-repo-url", default="", metavar="URL", help="where Argo CD reaches the repository, if not where we push")
     _writing(sub, wait=False)

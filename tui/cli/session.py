@@ -51,12 +51,13 @@ def chosen(arguments: argparse.Namespace) -> Chosen:
 
 
 def _with(known: config.KnownWorkspace, arguments: argparse.Namespace, given: dict[str, object]) -> config.KnownWorkspace:
+    kept = config.without_secrets(known, repo=arguments.repo or known.repo, argocd=arguments.argocd or known.argocd)
     return msgspec.structs.replace(
         known,
         repo=arguments.repo or known.repo,
         argocd=arguments.argocd or known.argocd,
         branch=arguments.branch or known.branch,
-        connection=msgspec.structs.replace(known.connection, **given),
+        connection=msgspec.structs.replace(kept.connection, **given),
     )
 
 

@@ -137,12 +137,14 @@ def _remember(name: str, one: Chosen, identity: str, workspace: Workspace, outpu
     before = config.known().workspaces.get(name, config.KnownWorkspace())
     if before.repo != repo:  # another workspace by that name: nothing of it is kept
         before = config.KnownWorkspace()
+    argocd = workspace.server.url if workspace.has_server else before.argocd
+    before = config.without_secrets(before, repo=repo, argocd=argocd)
     given = {key: value for key, value in msgspec.structs.asdict(one.known.connection).items() if value}
     known = msgspec.structs.replace(
         one.known,
         id=identity or before.id,
         repo=repo,
-        argocd=workspace.server.url if workspace.has_server else before.argocd,
+        argocd=argocd,
         author=one.known.author or before.author,
         signing=one.known.signing if one.known.signing is not None else before.signing,
         connection=msgspec.structs.replace(before.connection, **given),
