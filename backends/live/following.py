@@ -47,6 +47,8 @@ class FollowTimes(msgspec.Struct, frozen=True, kw_only=True):
     """Between two questions about what differs, or is left of what is deleted."""
     tree: float = 2.0
     """Between two trees of a target that is followed without a stream of its own."""
+    tree_streamed: float = 15.0
+    """The same beside a stream, which says nothing of what changed while it opened."""
     evidence: float = 3.0
     """How long a bad verdict waits for the tree that tells why."""
     absent: float = 0.5
