@@ -224,7 +224,9 @@ def _left(app: Application) -> str:
         return f"Argo CD cannot delete it: {conditions.sentence(refused.message)}"
     names = [f"{r.kind}/{r.name}" for r in app.status.resources or () if not r.hook]
     left = (
-        f"{len(names)} resources are left: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else "its resources are going"
+        f"{len(names)} resource{'s are' if len(names) > 1 else ' is'} left: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        if names
+        else "its resources are going"
     )
     finalizers = ", ".join(app.metadata.finalizers or ())
     return f"{left}; finalizer {finalizers}" if finalizers else left

@@ -229,7 +229,7 @@ def _files(after: Tree, changed: Sequence[str], reached: Sequence[Reach]) -> Ite
         yield Warning(code=Caution.FILE, text=str(problem))
     looked = [path for path in changed if path in after]
     for reach in reached[:20]:
-        looked += [f"{reach.folder}/application.yaml", *reach.files]
+        looked += [f"{reach.folder}/application.yaml", *reach.files, *_value_files(after, reach)]
     for path in dict.fromkeys(looked):
         data = after.read(path)
         if data is None:
@@ -241,6 +241,15 @@ def _files(after: Tree, changed: Sequence[str], reached: Sequence[Reach]) -> Ite
         else:
             for one in warnings:
                 yield Warning(code=Caution.FILE, text=str(one))
+
+
+def _value_files(after: Tree, reach: Reach) -> tuple[str, ...]:
+    from backends.gitops.workspace_layout import LAYOUT
+
+    try:
+        return () if reach.removed else LAYOUT.application(after, reach.place).value_files
+    except BackendError:  # an application.yaml that does not fit is named itself
+        return ()
 
 
 def _environments(before: Tree, after: Tree, reached: Iterable[Reach], changed: Iterable[str]) -> dict[str, Environment]:

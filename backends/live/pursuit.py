@@ -22,7 +22,7 @@ from backends.domain.verdict import Verdict
 from backends.domain.why import why
 from backends.domain.workspace import Workspace
 from backends.engine import Cancel, in_thread
-from backends.errors import BackendError, NotFound
+from backends.errors import BackendError
 from backends.gitops.layout import Layout
 from backends.gitops.repo import Repo
 from backends.live import nudge
@@ -35,7 +35,7 @@ from backends.live.nudge import Notice, Nudge, When
 from backends.live.nudging import Nudging
 from backends.live.store import Row, Store
 from backends.live.target import Target, reconciled
-from backends.live.wanted import places_at, wanted_at
+from backends.live.wanted import changed_by, places_at, wanted_at
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,10 +131,8 @@ class Pursuit:
     def _prepare(self) -> None:
         """Everything that git is asked for first; blocking."""
         ask, repo = self._ask, self._repo
-        made = next(repo.log(until=ask.commit, names=not ask.paths, limit=1), None)
-        if made is None:
-            raise NotFound(f"there is no commit {ask.commit[:12]} here")
-        paths = ask.paths or made.paths
+        made, changed = changed_by(repo, ask.commit)
+        paths = ask.paths or changed
         after = repo.tree(ask.commit)
         before = repo.tree(made.parents[0]) if made.parents else None
         if self._options.nudge and before is not None:

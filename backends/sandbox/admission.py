@@ -88,6 +88,13 @@ def unknown(manifest: Manifest, definitions: Callable[[], Iterable[Manifest]]) -
     )
 
 
+def is_known(group: str, kind: str, definitions: Callable[[], Iterable[Manifest]]) -> bool:
+    """Whether there is such a kind, in whatever version."""
+    return group in _VERSIONS or any(
+        dig(one, "spec", "group") == group and dig(one, "spec", "names", "kind") == kind for one in definitions()
+    )
+
+
 def check(target: Manifest, live: Manifest | None, exists: Callable[[Key], bool]) -> None:
     """Raises `Refused` for what must not be applied."""
     namespace = str(dig(target, "metadata", "namespace", default=""))

@@ -25,6 +25,12 @@ def is_automated(application: Manifest) -> bool:
     return automated is not None and automated.get("enabled", True) is not False
 
 
+def newly_automated(before: Manifest, after: Manifest) -> bool:
+    """Whether a change of the spec lets Argo CD act by itself where it did not before: it looks at once, then."""
+    heals = ("spec", "syncPolicy", "automated", "selfHeal")
+    return is_automated(after) and (not is_automated(before) or bool(dig(after, *heals) and not dig(before, *heals)))
+
+
 def decide(application: Manifest, comparison: Comparison, *, since_finished: float | None) -> Decision:
     """What auto-sync does after a comparison.
 

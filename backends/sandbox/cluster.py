@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from backends.sandbox.admission import Refused, check, unknown
+from backends.sandbox.admission import Refused, check, is_known
 from backends.sandbox.defaults import defaulted
 from backends.sandbox.events import Events
 from backends.sandbox.merge import field_set, three_way
-from backends.sandbox.objects import ARGO, LAST_APPLIED, Key, Manifest, dig, is_deleting, key_of, spoken, uid_of, with_
+from backends.sandbox.objects import ARGO, LAST_APPLIED, Key, Manifest, dig, group_of, is_deleting, key_of, spoken, uid_of, with_
 from backends.sandbox.world import World
 
 MANAGER = "argocd-controller"
@@ -63,8 +63,8 @@ class Cluster:
         yield from [obj for key, obj in self.objects.items() if key.kind == kind and key.group == group]
 
     def knows(self, manifest: Manifest) -> bool:
-        """Whether the API server has such a kind."""
-        return unknown(manifest, self.definitions) is None
+        """Whether the API server has such a kind, in whatever version."""
+        return is_known(group_of(manifest), str(manifest.get("kind")), self.definitions)
 
     def definitions(self) -> list[Manifest]:
         """The cluster's CustomResourceDefinitions."""
@@ -107,7 +107,7 @@ class Cluster:
         if before is None:
             meta |= {"uid": self.world.uid(), "creationTimestamp": self.world.clock.stamp()}
             meta |= {} if key.kind in _UNCOUNTED else {"generation": 1}
-            if key.kind == "Pod" and not manifest.get("status"):
+            if key.kind in ("Pod", "PersistentVolumeClaim") and not manifest.get("status"):
                 manifest = manifest | {"status": {"phase": "Pending"}}
         elif key.kind not in _UNCOUNTED and _generation_counts(key, before, manifest):
             meta["generation"] = int(before["metadata"].get("generation", 1)) + 1

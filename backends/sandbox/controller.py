@@ -6,6 +6,7 @@ Comparing is `refreshing`'s work, syncing `operating`'s.
 from __future__ import annotations
 
 from backends.sandbox.applications import Applications
+from backends.sandbox.autosync import newly_automated
 from backends.sandbox.cluster import Change
 from backends.sandbox.fleet import Fleet
 from backends.sandbox.health import health_of
@@ -112,7 +113,9 @@ class Controller:
             self.deletions.add(name)
         if after.get("operation") and (before is None or not before.get("operation") or _phase(before) != _phase(after)):
             self._clock.soon(_MOMENT, lambda: self.operations.add(name))
-        if (
+        if before is not None and newly_automated(before, after):
+            self.refresh(name, Level.LATEST)
+        elif (
             before is None
             or before["spec"] != after["spec"]
             or (dig(after, "metadata", "annotations", REFRESH) and not dig(before, "metadata", "annotations", REFRESH))

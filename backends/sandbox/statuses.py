@@ -13,8 +13,10 @@ _ADDRESS = {"ingress": [{"ip": "203.0.113.10"}]}
 
 
 def status_of(obj: Manifest, now: str) -> Manifest | None:
-    """The status that an object without one gets at a time; None where it has one."""
-    return None if "status" in obj else KINDS[str(obj.get("kind"))](obj, now)
+    """The status that an object without one, or a pending one, gets at a time; None where it has one."""
+    if "status" in obj and dig(obj, "status", "phase") != "Pending":
+        return None
+    return KINDS[str(obj.get("kind"))](obj, now)
 
 
 def _claim(claim: Manifest, _: str) -> Manifest:

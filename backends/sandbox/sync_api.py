@@ -33,6 +33,7 @@ async def sync(call: Call) -> Answer:
         raise ApiError(9, "application is deleting")
     sync_part, label = await _sync_part(call, application, body)
     retry = body.get("retryStrategy") or dig(application, "spec", "syncPolicy", "retry", default={})
+    retry = {field: value for field, value in retry.items() if value}
     operation: Manifest = {"sync": sync_part, "initiatedBy": {"username": call.who.subject}, "retry": retry}
     if body.get("infos"):
         operation["info"] = body["infos"]

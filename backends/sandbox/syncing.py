@@ -52,7 +52,7 @@ class Sync:
 
     def step(self, namespace: str, *, revision: str, started: int) -> Step:
         """Go on as far as possible without waiting."""
-        tasks = tasks_of(self._comparison, self._view, self._only, revision=revision, started=started)
+        tasks = tasks_of(self._comparison, self._view, self._only, revision=revision, started=started, home=namespace)
         tasks = self._with_namespace(tasks, namespace)
         for task in tasks:
             known = self._results.get(task.result_key)

@@ -32,6 +32,8 @@ class Task:
     state: str = ""
     """"" while pending, then Running, Succeeded, Failed, Error."""
     message: str = ""
+    home: str = ""
+    """The namespace that results of cluster-scoped objects are filed under: the Application's, as if they were in it."""
     obj: Manifest = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +70,11 @@ class Task:
 
     @property
     def result_key(self) -> str:
-        return f"{self.key}:{self.phase}"
+        return f"{self._named}:{self.phase}"
+
+    @property
+    def _named(self) -> Key:
+        return self.key._replace(namespace=self.key.namespace or self.home)
 
     def keeps_to(self, policy: str) -> bool:
         """Whether the hook has a delete policy; without any, BeforeHookCreation."""
@@ -86,7 +92,7 @@ class Task:
 
     def result(self) -> Manifest:
         """The entry of `syncResult.resources`."""
-        key = self.key
+        key = self._named
         out: Manifest = {
             "group": key.group,
             "version": version_of(self.obj),
@@ -103,11 +109,14 @@ class Task:
         return out | ({"images": images} if images else {})
 
 
-def tasks_of(comparison: Comparison, view: LiveView, only: set[tuple[str, str, str]] | None, *, revision: str, started: int) -> list[Task]:
+def tasks_of(
+    comparison: Comparison, view: LiveView, only: set[tuple[str, str, str]] | None, *, revision: str, started: int, home: str = ""
+) -> list[Task]:
     """The tasks of a sync, in order.
 
     Args:
         only: (group, kind, name) of the resources of a partial sync, which runs no hooks; None for all.
+        home: the destination's namespace.
         revision: names hooks with `generateName`, with `started` (seconds).
     """
     tasks = []
@@ -126,6 +135,8 @@ def tasks_of(comparison: Comparison, view: LiveView, only: set[tuple[str, str, s
                 if phase in PHASES:
                     target = _named(hook, f"{revision[:7]}-{phase.lower()}-{started}")
                     tasks.append(Task(phase, target, view.get(key_of(target))))
+    for task in tasks:
+        task.home = home if task.target is not None else ""
     _reverse_prunes(tasks)
     return ordered(tasks)
 

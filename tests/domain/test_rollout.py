@@ -72,7 +72,7 @@ def test_deleting_says_what_is_left() -> None:
         }
     )
     assert "Deleting" == rollout.stage
-    assert "1 resources are left: Service/web; finalizer resources-finalizer.argocd.argoproj.io" == rollout.reason
+    assert "1 resource is left: Service/web; finalizer resources-finalizer.argocd.argoproj.io" == rollout.reason
     assert PUSH + timedelta(seconds=60) == rollout.since
 
 
