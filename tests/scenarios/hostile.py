@@ -89,7 +89,13 @@ def _events() -> dict[str, Any]:
     times = ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
     return {
         "items": [
-            {"metadata": {"uid": f"{EVIL}{at}"}, "involvedObject": about, "reason": EVIL, "message": EVIL + "y" * LONG, "type": EVIL}
+            {
+                "metadata": {"uid": f"{EVIL}{at}"},
+                "involvedObject": about,
+                "reason": EVIL,
+                "message": EVIL + "y" * (LONG // 10),
+                "type": EVIL,
+            }
             | {"count": 2, "lastTimestamp": at}
             for at in times
         ]

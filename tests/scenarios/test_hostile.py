@@ -5,10 +5,7 @@ An Argo CD that says nothing else (`hostile`), and real repositories that others
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,35 +16,10 @@ from backends.domain.event import LiveEvent
 from backends.live.tail import Tail
 from tests.gitops import http_remote
 from tests.gitops.remotes import bare, git
-from tests.scenarios.hostile import EVIL, HOSTILE, VISIBLE, HostileArgoCD, hostile_in, serving
-from tests.scenarios.shell import Ran
-from tui.cli import execute
+from tests.scenarios.hostile import EVIL, VISIBLE, HostileArgoCD, serving
+from tests.scenarios.line import FORMS, IMAGE, Repository, run, safe
 
-CODES = (0, 1, 2, 3, 4, 5, 130)
-FORMS = ("table", "wide", "json", "yaml")
 NAME = "web-dev-aaaaaa"
-IMAGE = "registry.example.org/acme/web"
-
-
-def run(*argv: str) -> Ran:
-    """One command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = execute(argv)
-    return Ran(code, out.getvalue(), err.getvalue())
-
-
-def safe(*argv: str) -> Ran:
-    """One command line whose output is held to the rule."""
-    ran = run(*argv)
-    what = " ".join(argv)
-    assert ran.code in CODES, what
-    assert "defect" not in ran.err, f"{what}\n{ran.err}"
-    for text in (ran.out, ran.err):
-        assert not HOSTILE.search(text), f"{what}: {HOSTILE.search(text)!r}"
-    if "json" in argv:
-        assert [] == [found for line in ran.out.splitlines() for found in hostile_in(json.loads(line))], what
-    return ran
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +28,7 @@ def argocd() -> Iterator[HostileArgoCD]:
         yield server
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["table", "json"])
 @pytest.mark.parametrize(
     "command",
     [
@@ -81,6 +53,12 @@ def test_what_an_argo_cd_says_is_shown_harmless(argocd: HostileArgoCD, command: 
     assert 0 == ran.code
     assert VISIBLE in ran.out
     assert "�" in ran.out
+
+
+@pytest.mark.parametrize("form", ["wide", "yaml"])
+@pytest.mark.parametrize("command", [["get", "applications"], ["tree", NAME], ["get", "projects"]], ids=" ".join)
+def test_the_other_forms_are_harmless_too(argocd: HostileArgoCD, command: list[str], form: str) -> None:
+    assert VISIBLE in safe(*command, "--argocd", argocd.url, "-o", form).out
 
 
 @pytest.mark.parametrize("command", [["watch", NAME, "--timeout", "0.5"], ["events", NAME, "-f"]], ids=" ".join)
@@ -154,38 +132,6 @@ def test_a_refusal_is_a_sentence_whatever_it_says(refusal: bytes, codes: tuple[i
 # ── a repository that others push to ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Repository:
-    """A workspace repository, and the deployment in it."""
-
-    def __init__(self, remote: Path) -> None:
-        self.remote = remote
-        assert 0 == run("init", str(remote), "--slug", "acme", "--yes").code
-        for command in (["environment", "dev"], ["app", "web", "--image", IMAGE]):
-            assert 0 == run("create", *command, "--yes").code
-        assert 0 == run("deploy", "web", "--to", "dev", "--image", f"{IMAGE}:1.0", "--yes").code
-        paths = git(remote, "ls-tree", "-r", "--name-only", "main").split("\n")
-        self.folder = next(path for path in paths if path.endswith("/release.yaml")).rpartition("/")[0]
-        self.id = self.folder.rpartition("/")[2]
-
-    def pushed(self, files: dict[bytes, bytes], message: bytes, author: bytes = b"Mallory", mail: bytes = b"m@example.org") -> None:
-        """Somebody else's commit, its bytes as they are given."""
-        stream = b"commit refs/heads/main\ncommitter %s <%s> now\ndata %d\n%s\nfrom refs/heads/main^0\n" % (
-            author,
-            mail,
-            len(message),
-            message,
-        )
-        for path, data in files.items():
-            quoted = b'"' + b"".join(b"\\%03o" % byte for byte in path) + b'"'
-            stream += b"M 100644 inline %s\ndata %d\n%s\n" % (quoted, len(data), data)
-        git(self.remote, "fast-import", "--quiet", "--date-format=now", "--force", data=stream)
-
-    def blob(self, path: bytes) -> bytes:
-        return subprocess.run(
-            [b"git", b"-C", bytes(self.remote), b"cat-file", b"blob", b"main:" + path], capture_output=True, check=True
-        ).stdout
-
-
 VALUES = (
     "# \u202e\u200b comments may hold what they like\r\n"
     '"k\\e\\u202e": "\\e]52;c;cm0gLXJm\\a\\u200b EVIL"\r\n'
@@ -202,8 +148,9 @@ NAMES = (
 
 
 @pytest.fixture
-def repository(tmp_path: Path, own_home: Path) -> Repository:
-    one = Repository(bare(tmp_path / "ws.git"))
+def repository(workspace: Repository) -> Repository:
+    """The workspace after others pushed to it."""
+    one = workspace
     here = one.folder.encode()
     one.pushed(
         {
@@ -264,12 +211,12 @@ def test_plans_show_hostile_values_harmless_and_a_change_leaves_their_bytes(repo
 
 
 @pytest.mark.parametrize("reason", ["a\nTiphys-Op: delete", "a\rb", "\x1b[2J", "x\u202ey", "x\u2028y", "\x9b1m"])
-def test_a_reason_that_is_not_one_plain_line_is_refused(repository: Repository, reason: str) -> None:
-    before = git(repository.remote, "rev-parse", "main")
+def test_a_reason_that_is_not_one_plain_line_is_refused(workspace: Repository, reason: str) -> None:
+    before = git(workspace.remote, "rev-parse", "main")
 
     assert 3 == safe("deploy", "web", "--to", "dev", "--image", f"{IMAGE}:2", "--yes", "--reason", reason).code
 
-    assert before == git(repository.remote, "rev-parse", "main")
+    assert before == git(workspace.remote, "rev-parse", "main")
 
 
 @pytest.mark.parametrize(
@@ -289,8 +236,8 @@ def test_a_reason_that_is_not_one_plain_line_is_refused(repository: Repository, 
     ],
     ids=lambda command: " ".join(command[:2]),
 )
-def test_a_name_with_hidden_characters_never_gets_into_git(tmp_path: Path, own_home: Path, command: list[str]) -> None:
-    one = Repository(bare(tmp_path / "ws.git"))
+def test_a_name_with_hidden_characters_never_gets_into_git(workspace: Repository, command: list[str]) -> None:
+    one = workspace
     before = git(one.remote, "rev-parse", "main")
 
     ran = safe(*(one.id if part == "ID" else part for part in command), "--yes")
@@ -299,8 +246,8 @@ def test_a_name_with_hidden_characters_never_gets_into_git(tmp_path: Path, own_h
     assert before == git(one.remote, "rev-parse", "main")
 
 
-def test_what_a_hook_of_the_remote_says_is_shown_harmless(tmp_path: Path, own_home: Path) -> None:
-    one = Repository(bare(tmp_path / "ws.git"))
+def test_what_a_hook_of_the_remote_says_is_shown_harmless(workspace: Repository) -> None:
+    one = workspace
     (one.remote / "says").write_bytes(b"\x1b]52;c;x\x07\xff \xe2\x80\xae EVIL\r\n" * 3 + b"GH013: \x1b[2J EVIL " + b"x" * 100_000 + b"\n")
     hook = one.remote / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
@@ -334,8 +281,8 @@ def test_a_branch_of_a_hostile_name_is_told_of_harmless(tmp_path: Path, own_home
     assert "it has �niam�" in ran.err
 
 
-def test_a_root_that_somebody_changed_is_handed_over_harmless_or_not_at_all(tmp_path: Path, own_home: Path) -> None:
-    one = Repository(bare(tmp_path / "ws.git"))
+def test_a_root_that_somebody_changed_is_handed_over_harmless_or_not_at_all(workspace: Repository) -> None:
+    one = workspace
     root = one.blob(b"bootstrap/root.yaml")
     with serving(NAME) as server:
         server.refusal = answer("403 No", json.dumps({"code": 7, "message": "permission denied"}).encode())
