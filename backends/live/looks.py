@@ -163,17 +163,18 @@ class Looks:
         if app is None or not rolls_out(app):
             self._errands.stop(stream)
             return
-        if self._errands.running(stream):
-            return
-        if followed and self._errands.count("stream") < self._options.streams:
+        every = self._options.times.tree
+        if followed and not self._errands.running(stream) and self._errands.count("stream") < self._options.streams:
             self._errands.start(stream, functools.partial(self._stream_tree, target), counts=False)
-        elif target.due("tree", now := _time(), self._options.times.tree) and self._errands.start(
-            name, functools.partial(self.get_tree, target)
-        ):
+        if self._errands.running(stream):
+            every = self._options.times.tree_streamed
+        if target.due("tree", now := _time(), every) and self._errands.start(name, functools.partial(self.get_tree, target)):
             target.asked["tree"] = now
 
     async def _stream_tree(self, target: Target) -> None:
+        """Every change of a tree; a stream says nothing when it opens, so each opening has the tree asked for."""
         while True:
+            target.asked.pop("tree", None)
             stream = self._argocd.watch_tree(target.key, project=target.project_of(self.application(target.key)))
             try:
                 async for tree in stream:

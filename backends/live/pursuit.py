@@ -7,7 +7,6 @@ when somebody has to be asked, and when what is known is too little to end a wai
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -15,41 +14,28 @@ import msgspec
 
 from backends.argocd.protocol import ArgoCD
 from backends.domain import specs, upkeep
-from backends.domain.ids import AppKey, DeploymentId, Sha, is_sha
+from backends.domain.ids import AppKey, DeploymentId, Sha
 from backends.domain.milestones import Milestones, observe
 from backends.domain.rollout import FeedState, Rollout, Seen, Stage, Wanted, derive, settle
 from backends.domain.verdict import Verdict
 from backends.domain.why import why
 from backends.domain.workspace import Workspace
-from backends.engine import Cancel, in_thread
-from backends.errors import BackendError
+from backends.engine import in_thread
 from backends.gitops.layout import Layout
 from backends.gitops.repo import Repo
 from backends.live import nudge
+from backends.live.branch import Branch
 from backends.live.endings import Endings
 from backends.live.errands import Errands
-from backends.live.following import Followed, FollowKind, FollowOptions
+from backends.live.feed_news import FeedNews
+from backends.live.following import Ask, Followed, FollowKind, FollowOptions
 from backends.live.interventions import Interventions
 from backends.live.looks import Looks
 from backends.live.nudge import Notice, Nudge, When
 from backends.live.nudging import Nudging
 from backends.live.store import Row, Store
-from backends.live.target import Target, reconciled
+from backends.live.target import Target
 from backends.live.wanted import changed_by, places_at, wanted_at
-
-
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What is followed: a commit, of which kind, for whom."""
-
-    commit: Sha
-    kind: FollowKind
-    targets: tuple[DeploymentId, ...]
-    environment: str = ""
-    paths: tuple[str, ...] = ()
-    """What the commit changed; empty: asked of git."""
-    before: Mapping[AppKey, datetime | None] = {}
-    """`reconciledAt` of each Application in the last look before the push."""
-    has_hooks: Mapping[DeploymentId, bool] = {}
 
 
 class Pursuit:
@@ -89,13 +75,8 @@ class Pursuit:
         self._targets: list[Target] = []
         self._environment: Target | None = None
         self._nudges: tuple[Nudge, ...] = ()
-        self._unknown: set[str] = set()
-        self._fetches = 0
-        self._fetched_at = float("-inf")
-        self._looked_at = float("-inf")
-        self._head: Sha | None = None
-        self._feed_state = FeedState.CONNECTING
-        self._feed_lost: datetime | None = None
+        self._branch = Branch(repo, self._errands, times=options.times, moved=self._renew, failed=lambda text: self._tell(None, text))
+        self._news = FeedNews()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -164,13 +145,13 @@ class Pursuit:
         )
 
     def _wanted(self) -> dict[DeploymentId, Wanted]:
-        self._head = self._repo.head()
+        self._branch.head = self._repo.head()
         if not self._targets:
             return {}
         before = {target.id: self._before(target) for target in self._targets}
         found = wanted_at(
             self._repo,
-            self._repo.tree(self._head),
+            self._repo.tree(self._branch.head),
             [target.id for target in self._targets],
             self._ask.commit,
             before=before,
@@ -181,7 +162,8 @@ class Pursuit:
 
     def _take(self, found: Mapping[DeploymentId, Wanted]) -> None:
         for target in self._targets:
-            target.wanted = found[target.id]
+            one, known = found[target.id], target.wanted
+            target.wanted = one if known is None else msgspec.structs.replace(one, before=known.before)
 
     def _before(self, target: Target) -> datetime | None:
         return target.wanted.before if target.wanted is not None else self._ask.before.get(target.key)
@@ -200,7 +182,8 @@ class Pursuit:
 
     def _round(self, at: float) -> Sequence[Followed]:
         steps: list[Followed] = []
-        self._note_feed()
+        if news := self._news.heard(self._looks.feed(), self._now()):
+            self._tell(None, news)
         for target in self._targets:
             if target.verdict is None:
                 steps += self._look(target, at)
@@ -208,8 +191,8 @@ class Pursuit:
             steps += self._look_environment(self._environment, at)
         notes, self._notes = self._notes, []
         steps[:0] = [self._noted(*one) for one in notes]
-        self._nudging.tend(self._ready, live=self._feed_state is FeedState.LIVE)
-        self._fetch(at)
+        self._nudging.tend(self._ready, live=self._news.state is FeedState.LIVE)
+        self._branch.tend()
         return steps
 
     def _look(self, target: Target, at: float) -> Sequence[Followed]:
@@ -253,41 +236,11 @@ class Pursuit:
         return AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(target.environment))
 
     def _contains(self, revision: str, commit: Sha) -> bool | None:
-        found = self._repo.contains(revision, commit)
-        if found is None and is_sha(revision):
-            self._unknown.add(revision)
-        return found
-
-    def _fetch(self, at: float) -> None:
-        """Bring commits that Argo CD has seen and we have not, and notice where the branch was moved by somebody else in this process."""
-        unknown, self._unknown = self._unknown, set()
-        times = self._options.times
-        pause = min(times.fetch * 2.0**self._fetches, times.fetch_longest) if self._fetches else 0.0
-        if unknown and at - self._fetched_at >= pause and self._errands.start("fetch", self._bring, counts=False):
-            self._fetches, self._fetched_at = self._fetches + 1, at
-        elif not unknown:
-            self._fetches = 0
-            if at - self._looked_at >= times.idle:
-                self._looked_at = at
-                if self._repo.head() != self._head:
-                    self._errands.start("fetch", self._renew, counts=False)
-
-    async def _bring(self) -> None:
-        cancel = Cancel()
-        try:
-            await in_thread(functools.partial(self._repo.fetch, cancel=cancel), cancel=cancel)
-        except BackendError as error:
-            self._tell(None, f"the repository cannot be fetched: {error.message}")
-            return
-        if self._repo.head() != self._head:
-            await self._renew()
+        return self._branch.contains(revision, commit)
 
     async def _renew(self) -> None:
         """The branch has moved: there may be later specs, and newer releases of what is followed."""
-        try:
-            self._take(await in_thread(self._wanted))
-        except BackendError as error:
-            self._tell(None, f"what is wanted now cannot be read: {error.message}")
+        self._take(await in_thread(self._wanted))
 
     # asking Argo CD to look
 
@@ -313,19 +266,6 @@ class Pursuit:
     def _tell(self, target: Target | None, text: str) -> None:
         self._notes.append((self._now(), target, text))
         self._woken.set()
-
-    def _note_feed(self) -> None:
-        feed = self._looks.feed()
-        if feed.state is self._feed_state:
-            return
-        before, self._feed_state = self._feed_state, feed.state
-        if feed.state is FeedState.STALE:
-            self._feed_lost = self._now()
-            self._notes.append((self._now(), None, f"no news from Argo CD: {feed.error}" if feed.error else "no news from Argo CD"))
-        elif feed.state is FeedState.LIVE and before is FeedState.STALE and self._feed_lost is not None:
-            self._notes.append(
-                (self._now(), None, f"gap {(self._now() - self._feed_lost).total_seconds():.0f} s: what happened meanwhile was not seen")
-            )
 
     def _followed(self, target: Target, found: Verdict | None, seen: Seen) -> Followed:
         assert target.wanted is not None  # noqa: S101
@@ -382,8 +322,3 @@ def _after_push(wanted: Wanted, compared: datetime | None) -> Wanted:
     if wanted.before is None or compared is None or compared > wanted.before:
         return wanted
     return msgspec.structs.replace(wanted, before=compared - timedelta(microseconds=1))
-
-
-def mark(store: Store) -> dict[AppKey, datetime | None]:
-    """`reconciledAt` of every Application as it is known now: to be taken right before a push."""
-    return {key: reconciled(row.application) for key, row in store.publish().rows.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from backends.argocd.types import Application, Event, ResourceStatus, ResourceTree, SyncWindows
 from backends.domain.ids import AppKey, DeploymentId
 from backends.domain.milestones import Milestones
@@ -55,7 +53,3 @@ class Target:
 
     def project_of(self, application: Application | None) -> str:
         return application.project if application is not None else self.project
-
-
-def reconciled(application: Application | None) -> datetime | None:
-    return application.status.reconciled_at if application is not None else None

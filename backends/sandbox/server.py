@@ -123,6 +123,8 @@ class _Wire:
             self.switch.rate = fault.bytes
 
     async def __aenter__(self) -> _Wire:
+        if "/stream/" in self._request.path:  # one that has not begun can be ended, too
+            self._faults.streams.add(self.switch)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -59,6 +59,8 @@ class FakeArgoCD:
         self.keepalive: float | None = 15.0
         self.lossy = False
         self.trees: dict[AppKey, ResourceTree] = {}
+        self.silent_trees = False
+        """A stream of a tree tells changes alone, as the real one does, and there is none."""
         self.object_events: dict[str, tuple[Event, ...]] = {}
         self.windows = SyncWindows(can_sync=True)
         self.opened = 0
@@ -158,7 +160,7 @@ class FakeArgoCD:
         while True:
             await asyncio.sleep(0.05)
             tree = self.trees.get(key)
-            if tree is not last and tree is not None:
+            if tree is not last and tree is not None and not self.silent_trees:
                 last = tree
                 yield tree
 

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from backends.argocd.types import Application, ResourceStatus
+from backends.argocd.types import Application, Node, ResourceStatus, ResourceTree
 from backends.domain.rollout import FeedState
 from backends.live.errands import Errands
 from backends.live.following import FollowOptions
@@ -57,3 +57,27 @@ def test_which_resources_differ_is_asked_once_in_a_while_and_forgotten_when_noth
 
     virtual.run(scenario())
     assert [1, 1, 1] == asked
+
+
+def test_a_stream_of_a_tree_says_nothing_when_it_opens_so_the_tree_is_asked_for_too() -> None:
+    argocd = FakeArgoCD(application("web", health="Progressing"))
+    argocd.trees[WEB] = ResourceTree(nodes=(Node(kind="Pod", name="web-1", uid="1"),))
+    argocd.silent_trees = True
+
+    async def scenario() -> ResourceTree | None:
+        store = Store()
+        store.report(FeedStatus(name="applications", state=FeedState.LIVE))
+        errands = Errands(4, lambda: None)
+        looks = Looks(argocd, store, errands, feeds=("applications",), options=FollowOptions(), now=virtual.now)  # type: ignore[arg-type]
+        target = Target(WEB)
+        looks.add(target)
+        store.apply_event(modified(application("web", health="Progressing")))
+        for _ in range(10):
+            looks.ask(target, looks.seen(target), lambda revision, commit: True)
+            await asyncio.sleep(1)
+        looks.close()
+        await errands.close()
+        return target.tree
+
+    assert argocd.trees[WEB] == virtual.run(scenario())
+    assert argocd.calls.count("tree web") <= 2

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
 from backends.errors import BackendError
@@ -20,10 +20,20 @@ from tui.cli.output import Output
 def run(argv: Sequence[str]) -> NoReturn:
     """Run one command line and leave the process with its exit code."""
     _harden()
-    code = execute(argv)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BrokenPipeError, ValueError):
-            stream.flush()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell (`>&-`)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
+    with _terminal_as_it_was():
+        code = execute(argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        code = code or 1
+        sys.stderr.write(f"tiphys: stdout cannot be written: {error.strerror}\n")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)  # daemon threads may be inside Git or a dead server: nothing is left that needs tidying
 
 
@@ -57,6 +67,23 @@ def execute(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last wall: whatever we did not foresee is said in a sentence, and --debug shows where
         output.fault(error)
         return 1
+
+
+@contextlib.contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """A password that is being typed when the command ends must not leave the shell without an echo."""
+    try:
+        import termios
+
+        before = termios.tcgetattr(0)
+    except (ImportError, termios.error):
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, before)
 
 
 def _harden() -> None:

@@ -68,7 +68,7 @@ async def _apps(arguments: argparse.Namespace, output: Output) -> int:
 async def _deployments(arguments: argparse.Namespace, output: Output) -> int:
     async with opened(arguments, output, repo=True) as workspace:
         await fetched(workspace, output)
-        await reported(workspace, output)
+        await reported(workspace, output, reading=True)
         catalog = await workspace.catalog()
         warned(catalog, output)
         releases = await workspace.last_changes()

@@ -6,10 +6,12 @@ All of it passes `backends.text.clean` here once more, so that no command can le
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from unicodedata import combining, east_asian_width
 
 import msgspec
@@ -161,7 +163,9 @@ class Output:
         if not sys.stdin.isatty():
             raise EOFError
         _write(sys.stderr, clean(question))
-        answer = sys.stdin.readline()
+        sys.stderr.flush()
+        with _interruptible():
+            answer = sys.stdin.readline()
         if not answer:
             raise EOFError
         return answer.rstrip("\r\n")
@@ -189,6 +193,24 @@ class Output:
     def _out(self, safe: str) -> None:
         self._end_progress()
         _write(sys.stdout, safe + "\n")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Signals end what blocks the main thread here: the loop's own handlers would be heard only after the answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _interrupted) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupted(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def age(then: datetime | None, *, now: datetime | None = None) -> str:

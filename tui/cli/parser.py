@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
@@ -31,7 +32,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Raises `SystemExit` 2 (usage) and 0 (`--help`, `--version`), as argparse does.
     """
     parser = _parser()
-    if any(_NOT_TEXT.search(argument) for argument in argv):
+    try:
+        argv = [os.fsencode(argument).decode() if _NOT_TEXT.search(argument) else argument for argument in argv]  # LANG=C reads ASCII alone
+    except UnicodeError:
         parser.error("an argument is not UTF-8")
     arguments = parser.parse_args(argv)
     for name, value in _GLOBAL_DEFAULTS.items():

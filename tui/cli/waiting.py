@@ -6,7 +6,7 @@ import argparse
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from backends.domain.ids import DeploymentId, Sha, mint_change_id
+from backends.domain.ids import DeploymentId, Sha
 from backends.domain.stage import Flag
 from backends.errors import Unavailable
 from backends.gitops.cautions import Caution
@@ -16,10 +16,11 @@ from backends.gitops.workspace_layout import LAYOUT
 from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
 from tui.cli.output import Output, clock
-from tui.cli.write import confirmed, planned, planned_and_run, said
+from tui.cli.write import confirmed, planned, planned_and_run, run, unneeded
 
 if TYPE_CHECKING:
     from backends.gitops.intent import Intent
+    from backends.gitops.journal import Entry
     from backends.gitops.plan import Plan
     from backends.gitops.tree import Tree
     from backends.live.follow import Follower
@@ -34,11 +35,13 @@ _KINDS: Mapping[type, FollowKind] = {
 }
 
 
-async def carried_out(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
-    """Plan, show, confirm and run; with `--wait` follow, and the exit code is the verdict's."""
+async def carried_out(
+    workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output, *, again: Entry | None = None
+) -> int:
+    """Plan, show, confirm and run; with `--wait` follow, and the exit code is the verdict's. `again`: the unfinished change that this is."""
     if not arguments.wait:
-        return await planned_and_run(workspace, intent, arguments, output)
-    plan = await planned(workspace, intent, arguments, output)
+        return await planned_and_run(workspace, intent, arguments, output, again=again)
+    plan = await planned(workspace, intent, arguments, output, again=again)
     if arguments.plan:
         plans.printed(plan, output)
         return 0
@@ -55,12 +58,11 @@ async def carried_out(workspace: Workspace, intent: Intent, arguments: argparse.
         except Unavailable as error:  # a deploy commits nevertheless; the verdict says what could not be seen
             output.warn(str(error))
         if plan.empty:
-            said(None, plan, output)
+            unneeded(workspace, plan, output, again)
             head = isinstance(intent, Pause | Resume)  # these are no releases: what is wanted is the newest spec
             commit = workspace.repo.require_head() if head else await newest_release(workspace, targets)
         else:
-            written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
-            said(written, plan, output)
+            written = await run(workspace, plan, arguments, output, shown=shown, again=again)
             commit = written.commit or await newest_release(workspace, targets)
         observations = workspace.observations()
         try:
