@@ -5,6 +5,7 @@ Both calls are upserts, so doing it twice changes nothing (seen on a real server
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,7 +37,7 @@ class NotAllowed(Forbidden):
     """We may not create the root; `manifest` is what somebody who may has to apply."""
 
     def __init__(self, cause: Forbidden, manifest: bytes, namespace: str) -> None:
-        hint = f"hand bootstrap/root.yaml to somebody who may: {HAND_OVER.format(namespace=namespace)}"
+        hint = f"hand bootstrap/root.yaml to somebody who may: {HAND_OVER.format(namespace=shlex.quote(clean(namespace, limit=80)))}"
         super().__init__(cause.message, operation=cause.operation, target=cause.target, hint=hint)
         self.manifest = manifest
 

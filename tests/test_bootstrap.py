@@ -53,3 +53,12 @@ async def test_a_root_of_another_name_is_put_nowhere() -> None:
         await bootstrap(server, changed(**{'name: "tiphys-acme"': b'name: "payments"'}))  # type: ignore[arg-type]
 
     assert [] == server.asked
+
+
+async def test_the_command_that_is_handed_over_is_quoted() -> None:
+    namespaced = changed(**{'namespace: "argocd"': b'namespace: "argocd; rm -rf ~"'})
+
+    with pytest.raises(NotAllowed) as caught:
+        await bootstrap(Refusing(), namespaced)  # type: ignore[arg-type]
+
+    assert caught.value.hint.endswith("kubectl apply -n 'argocd; rm -rf ~' -f -")
