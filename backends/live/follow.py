@@ -92,10 +92,17 @@ class Follower:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for pursuit in self._pursuits:
+            await pursuit.close()
         if self._feed is not None:
             self._feed.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._feed
+
+    def _check_feed(self) -> None:
+        """Raise what ended our feed; Argo CD's refusals are states, not errors."""
+        if self._feed is not None and self._feed.done() and not self._feed.cancelled():
+            self._feed.result()
 
     async def ready(self) -> FeedStatus:
         """Wait until the feed is live, has failed or says an error, and remember what is there before the push. Raises nothing."""
@@ -165,6 +172,7 @@ class Follower:
             options=self._options,
             layout=self._layout,
             opened=self._opened,
+            check=self._check_feed,
             now=self._now,
         )
         self._pursuits.append(pursuit)

@@ -37,6 +37,8 @@ class FollowTimes(msgspec.Struct, frozen=True, kw_only=True):
     """Between two looks while something held back may become due."""
     idle: float = 1.0
     """The same while nothing is held back."""
+    gather: float = 0.05
+    """How long news of many targets are gathered before they are looked at."""
     ready: float = 20.0
     """The longest that `ready` waits for a feed that is slow and says no error: a burst of thousands takes seconds."""
     unreachable: float = 15.0

@@ -26,6 +26,8 @@ from backends.live.snapshot import FeedStatus, TreeView
 from backends.live.store import Row, Store
 from backends.live.target import Target
 
+FEW = 8
+"""Targets whose trees are read at the usual pace; of more, each is read the more rarely."""
 PODS = 2
 """Pods without a node whose events are asked for: those of one ReplicaSet wait for the same reason."""
 
@@ -35,11 +37,21 @@ class Looks:
 
     Args:
         feeds: names of the feeds in `store` that answer for the targets.
+        told: called with the key of a target that an answer came for.
     """
 
     def __init__(
-        self, argocd: ArgoCD, store: Store, errands: Errands, *, feeds: tuple[str, ...], options: FollowOptions, now: Callable[[], datetime]
+        self,
+        argocd: ArgoCD,
+        store: Store,
+        errands: Errands,
+        *,
+        feeds: tuple[str, ...],
+        options: FollowOptions,
+        now: Callable[[], datetime],
+        told: Callable[[AppKey], None] = lambda _: None,
     ) -> None:
+        self._told = told
         self._argocd, self._store, self._errands = argocd, store, errands
         self._feeds, self._options, self._now = feeds, options, now
         self._targets: dict[AppKey, Target] = {}
@@ -49,6 +61,10 @@ class Looks:
 
     def add(self, target: Target) -> None:
         self._targets[target.key] = target
+
+    def rest(self, target: Target) -> None:
+        """Nobody waits for this one any more: its stream is another's."""
+        self._errands.stop(("stream", target.key))
 
     def close(self) -> None:
         self._end()
@@ -127,6 +143,7 @@ class Looks:
             target.windows = await self._argocd.sync_windows(target.key, project=project)
         except BackendError:  # not allowed or not now: nobody says that it is blocked
             target.windows = None
+        self._told(target.key)
 
     async def get_resources(self, target: Target) -> None:
         try:
@@ -134,6 +151,7 @@ class Looks:
         except BackendError:  # the row still tells that something differs or is left
             return
         target.resources = answer.status.resources
+        self._told(target.key)
 
     async def get_events(self, target: Target, node: Node) -> None:
         project = target.project_of(self.application(target.key))
@@ -143,6 +161,7 @@ class Looks:
             return
         known = {event.metadata.uid for event in target.scheduling}
         target.scheduling += tuple(event for event in found if event.metadata.uid not in known)
+        self._told(target.key)
 
     async def get_absent(self, target: Target) -> None:
         """404 means that it is not there, 403 that we may not see it (contract/argocd-live.md, *403 and 404*)."""
@@ -155,6 +174,7 @@ class Looks:
             target.forbidden = self.application(target.key) is None
         except BackendError:  # asked again; the feed says how Argo CD does
             return
+        self._told(target.key)
 
     # when to ask them
 
@@ -163,7 +183,7 @@ class Looks:
         if app is None or not rolls_out(app):
             self._errands.stop(stream)
             return
-        every = self._options.times.tree
+        every = self._options.times.tree * max(1.0, len(self._targets) / FEW)
         if followed and not self._errands.running(stream) and self._errands.count("stream") < self._options.streams:
             self._errands.start(stream, functools.partial(self._stream_tree, target), counts=False)
         if self._errands.running(stream):
@@ -190,6 +210,7 @@ class Looks:
 
     def _take_tree(self, target: Target, tree: ResourceTree) -> None:
         target.tree = tree
+        self._told(target.key)
         if self._store.row(target.key) is not None:
             self._store.put_tree(target.key, TreeView(tree, self._now()))
         if not self._unplaced(target):

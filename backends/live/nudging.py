@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from backends.argocd.protocol import ArgoCD
+from backends.domain.workspace import Workspace
 from backends.live import nudge
 from backends.live.errands import Errands
 from backends.live.nudge import Notice, NoticeKind, Nudge, Role, When
 from backends.live.store import Store
+from backends.live.target import Target
 
+LONGEST = 120.0
+"""Seconds between two nudges of the same Application, at most: by then Argo CD has looked by itself."""
 Heard = Callable[[Notice], None]
 
 
@@ -30,6 +34,8 @@ class Nudging:
         self._argocd, self._namespace, self._store, self._errands = argocd, namespace, store, errands
         self._again, self._heard = again, heard
         self._waiting: list[Nudge] = []
+        self._given: dict[str, tuple[Nudge, float, float]] = {}
+        """Name → the nudge, when it was given last, and seconds until it is given again where nothing came of it."""
         self._away: dict[str, Nudge] = {}
         self._asked_at = float("-inf")
         self._number = 0
@@ -42,8 +48,14 @@ class Nudging:
         self._waiting = [one for one in found if one.when is not When.NOW]
         self._give(tuple(one for one in found if one.when is When.NOW))
 
-    def tend(self, ready: Callable[[Nudge], bool], *, live: bool) -> None:
-        """Give what has become possible. `ready` says whether what a nudge waits for has happened; `live`: Argo CD answers."""
+    def tend(self, ready: Callable[[Nudge], bool], unseen: Callable[[Nudge], bool], *, live: bool) -> None:
+        """Give what has become possible, and again what nothing came of: where Argo CD reads a mirror, it sees a push later than we.
+
+        Args:
+            ready: whether what a nudge waits for has happened.
+            unseen: whether its Application has compared a revision without the commit.
+            live: Argo CD answers.
+        """
         for one in tuple(self._waiting):
             if ready(one):
                 self._waiting.remove(one)
@@ -52,12 +64,18 @@ class Nudging:
         if live and self._away and now - self._asked_at >= self._again:
             away, self._away = tuple(self._away.values()), {}
             self._give(away)
+        due = [one for one, at, pause in self._given.values() if now - at >= pause and unseen(one)] if live else []
+        self._give(tuple(due))
 
     def _give(self, some: tuple[Nudge, ...]) -> None:
         if not some:
             return
         self._number += 1
-        self._asked_at = asyncio.get_running_loop().time()
+        self._asked_at = now = asyncio.get_running_loop().time()
+        for one in some:
+            before = self._given.get(one.name)
+            if not one.shared:
+                self._given[one.name] = (one, now, self._again if before is None else min(2 * before[2], LONGEST))
         self._errands.start(("nudge", self._number), functools.partial(self._run, some, self._store.begin_list()), counts=False)
 
     async def _run(self, some: tuple[Nudge, ...], ticket: int) -> None:
@@ -67,6 +85,8 @@ class Nudging:
     def _told(self, notice: Notice, asked: Nudge | None, ticket: int) -> None:
         if notice.application is not None:
             self._store.apply_get(notice.application, ticket)
+        if notice.kind is not NoticeKind.NUDGED:
+            self._given.pop(notice.name, None)
         if notice.kind is NoticeKind.AWAY and asked is not None:
             first, self._away[asked.name] = not self._away, asked
             if not first:
@@ -74,3 +94,12 @@ class Nudging:
         if notice.kind is NoticeKind.REFUSED and asked is not None and asked.role is not Role.DEPLOYMENT:
             self.forbidden[notice.name] = notice.text
         self._heard(notice)
+
+
+def unnamed(nudges: Iterable[Nudge], targets: Iterable[Target], workspace: Workspace) -> Iterator[Nudge]:
+    """Nudges of targets that what the commit changed does not lead to (a release that is followed again): they are asked to look, too."""
+    named = {one.name for one in nudges}
+    for target in targets:
+        reached = {target.key.name, workspace.manager_name(target.environment)} & named
+        if not reached and target.wanted is not None and not target.wanted.removed:
+            yield Nudge(name=target.key.name, project=target.project, role=Role.DEPLOYMENT, environment=target.environment)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from backends.argocd.protocol import ArgoCD
 from backends.domain import specs, upkeep
-from backends.domain.ids import AppKey, DeploymentId, Sha
+from backends.domain.facts import revision_of
+from backends.domain.ids import AppKey, DeploymentId, Sha, is_sha
 from backends.domain.milestones import Milestones, observe
 from backends.domain.rollout import FeedState, Rollout, Seen, Stage, Wanted, derive, settle
 from backends.domain.verdict import Verdict
@@ -32,10 +33,13 @@ from backends.live.following import Ask, Followed, FollowKind, FollowOptions
 from backends.live.interventions import Interventions
 from backends.live.looks import Looks
 from backends.live.nudge import Notice, Nudge, When
-from backends.live.nudging import Nudging
+from backends.live.nudging import Nudging, unnamed
 from backends.live.store import Row, Store
-from backends.live.target import Target
+from backends.live.target import Target, after_push, told
 from backends.live.wanted import changed_by, places_at, wanted_at
+
+MANY = 10
+"""More targets than this are looked at when something was heard of them, or once every `FollowTimes.idle`: a look costs 0.3 ms."""
 
 
 class Pursuit:
@@ -43,6 +47,7 @@ class Pursuit:
 
     Args:
         opened: the loop's time at which the feed was opened.
+        check: raises what ended the feed, if it was a fault of ours.
     """
 
     def __init__(
@@ -57,26 +62,32 @@ class Pursuit:
         options: FollowOptions,
         layout: Layout,
         opened: float,
+        check: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
+        self._check = check
         self._ask, self._argocd, self._repo, self._workspace, self._store = ask, argocd, repo, workspace, store
         self._options, self._layout, self._now = options, layout, now
         self._woken = asyncio.Event()
         self._notes: list[tuple[datetime, Target | None, str]] = []
         self._errands = Errands(options.requests, self._woken.set)
-        self._looks = Looks(argocd, store, self._errands, feeds=feeds, options=options, now=now)
+        self._looks = Looks(argocd, store, self._errands, feeds=feeds, options=options, now=now, told=self._touch)
         namespace = workspace.argocd.namespace
         self._nudging = Nudging(argocd, namespace, store, self._errands, again=options.times.again, heard=self._heard)
         self._looks.refresh_forbidden = self._nudging.forbidden
         self._interventions = Interventions(argocd, store, self._errands, options=options, tell=self._tell)
         self._endings = Endings(ask.kind, options, self._looks, self._interventions, opened=opened)
         self._root = AppKey(workspace.argocd.namespace, workspace.root_name)
-        self._keys = {self._root}
+        self._concerns: dict[AppKey, list[Target]] = {self._root: []}
+        """Root, Managers and Applications that are watched → the targets whose stage hangs on them."""
+        self._touched: set[AppKey] = set()
+        self._looked_at = float("-inf")
         self._targets: list[Target] = []
         self._environment: Target | None = None
         self._nudges: tuple[Nudge, ...] = ()
         self._branch = Branch(repo, self._errands, times=options.times, moved=self._renew, failed=lambda text: self._tell(None, text))
         self._news = FeedNews()
+        self._ends: list[Callable[[], None]] = []
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -87,7 +98,7 @@ class Pursuit:
         """Until every target has its verdict. Ending the iteration ends every task of it."""
         loop = asyncio.get_running_loop()
         self._endings.begin(loop.time())
-        ends = (self._store.observe(self._observed), self._store.subscribe(lambda _: self._woken.set()))
+        self._ends = [self._store.observe(self._observed), self._store.subscribe(lambda _: self._woken.set())]
         try:
             await in_thread(self._prepare)
             self._nudging.begin(self._nudges)
@@ -96,16 +107,22 @@ class Pursuit:
             while True:
                 self._woken.clear()
                 self._errands.check()
+                self._check()
                 for step in self._round(loop.time()):
                     yield step
                 if all(target.verdict for target in (*self._targets, *([self._environment] if self._environment else []))):
                     return
                 await self._rest(loop.time())
         finally:
-            for end in ends:
-                end()
-            self._looks.close()
-            await self._errands.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """End every task of it; twice is once."""
+        for end in self._ends:
+            end()
+        self._ends = []
+        self._looks.close()
+        await self._errands.close()
 
     # before the first look
 
@@ -125,24 +142,16 @@ class Pursuit:
             target = Target(key, project=self._workspace.project_name(environment), environment=environment)
             self._targets.append(target)
             self._looks.add(target)
-            self._keys |= {key, self._manager(target) or key}
+            for watched in {key, self._manager(target) or key, self._root}:
+                self._concerns.setdefault(watched, []).append(target)
         self._take(self._wanted())
         if self._options.nudge:
-            self._nudges += self._unnamed()
+            self._nudges += tuple(unnamed(self._nudges, self._targets, self._workspace))
         if ask.kind is FollowKind.ENVIRONMENT:
             key = AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(ask.environment))
             self._environment = Target(key, project=key.name, environment=ask.environment)
             self._environment.shown = Rollout(stage=Stage.COMMITTED, since=made.at)
-            self._keys.add(key)
-
-    def _unnamed(self) -> tuple[Nudge, ...]:
-        """Targets that what the commit changed does not lead to (a release that is followed again): they are asked to look, too."""
-        named = {one.name for one in self._nudges}
-        return tuple(
-            Nudge(name=target.key.name, project=target.project, role=nudge.Role.DEPLOYMENT, environment=target.environment)
-            for target in self._targets
-            if not named & {target.key.name, getattr(self._manager(target), "name", "")} and target.wanted and not target.wanted.removed
-        )
+            self._concerns.setdefault(key, [])
 
     def _wanted(self) -> dict[DeploymentId, Wanted]:
         self._branch.head = self._repo.head()
@@ -184,16 +193,25 @@ class Pursuit:
         steps: list[Followed] = []
         if news := self._news.heard(self._looks.feed(), self._now()):
             self._tell(None, news)
-        for target in self._targets:
-            if target.verdict is None:
-                steps += self._look(target, at)
+            self._looked_at = float("-inf")
+        for target in self._due(at):
+            steps += self._look(target, at)
         if self._environment is not None and self._environment.verdict is None:
             steps += self._look_environment(self._environment, at)
         notes, self._notes = self._notes, []
         steps[:0] = [self._noted(*one) for one in notes]
-        self._nudging.tend(self._ready, live=self._news.state is FeedState.LIVE)
+        self._nudging.tend(self._ready, self._unseen, live=self._news.state is FeedState.LIVE)
         self._branch.tend()
         return steps
+
+    def _due(self, at: float) -> list[Target]:
+        """The targets to look at now: all of a few; of many, those that something was heard of or that settle, and all now and then."""
+        touched, self._touched = self._touched, set()
+        open_ones = [target for target in self._targets if target.verdict is None]
+        if len(self._targets) <= MANY or at - self._looked_at >= self._options.times.idle:
+            self._looked_at = at
+            return open_ones
+        return [target for target in open_ones if target.key in touched or target.settles]
 
     def _look(self, target: Target, at: float) -> Sequence[Followed]:
         wanted, before, now = target.wanted, target.shown, self._now()
@@ -207,7 +225,9 @@ class Pursuit:
         self._looks.ask(target, seen, self._contains)
         self._interventions.consider(target, seen, derived, self._contains, self._manager(target))
         target.verdict = self._endings.of(target, wanted, seen, shown, self._manager(target), at)
-        if target.verdict is None and _same(before, shown):
+        if target.verdict is not None:
+            self._looks.rest(target)
+        elif told(before) == told(shown):
             return ()
         return (self._followed(target, target.verdict, seen),)
 
@@ -221,7 +241,7 @@ class Pursuit:
         reason = held.text if held else "" if good else "root and Manager are not both Healthy yet"
         stage = Stage.LIVE if good else Stage.COMMITTED
         target.shown = shown = Rollout(stage=stage, since=before.since if before and before.stage is stage else now, reason=reason)
-        if target.verdict is None and before is not None and _same(before, shown):
+        if target.verdict is None and before is not None and told(before) == told(shown):
             return ()
         return (Followed(at=now, deployment=None, rollout=shown, verdict=target.verdict),)
 
@@ -255,16 +275,28 @@ class Pursuit:
         manager = AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(one.environment))
         return upkeep.past(self._looks.application(manager), self._ask.commit, self._contains)
 
+    def _unseen(self, one: Nudge) -> bool:
+        """Whether its Application is there and has compared a revision that does not hold the commit."""
+        app = self._looks.application(AppKey(self._workspace.argocd.namespace, one.name))
+        revision = revision_of(app) if app is not None and not app.partial else ""
+        return is_sha(revision) and self._contains(revision, self._ask.commit) is False
+
     def _heard(self, notice: Notice) -> None:
         target = next((target for target in self._targets if target.key.name == notice.name), None)
         if target is not None and target.wanted is not None and notice.application is not None:
-            target.wanted = _after_push(target.wanted, notice.application.status.reconciled_at)
+            target.wanted = after_push(target.wanted, notice.application.status.reconciled_at)
         self._tell(target, notice.text)
 
     # telling
 
     def _tell(self, target: Target | None, text: str) -> None:
         self._notes.append((self._now(), target, text))
+        if target is not None:
+            self._touch(target.key)
+        self._woken.set()
+
+    def _touch(self, key: AppKey) -> None:
+        self._touched.add(key)
         self._woken.set()
 
     def _followed(self, target: Target, found: Verdict | None, seen: Seen) -> Followed:
@@ -297,28 +329,19 @@ class Pursuit:
 
     def _observed(self, before: Row | None, after: Row | None) -> None:
         row = after or before
-        if row is not None and row.application.key in self._keys:
+        if row is not None and (concerned := self._concerns.get(row.application.key)) is not None:
+            self._touched.update(target.key for target in concerned)
             self._woken.set()
 
     async def _rest(self, at: float) -> None:
         """Until something is heard, or a look may show something else by the clock alone."""
         times = self._options.times
-        busy = any(t.verdict is None and t.shown is not None and (t.shown.pending or t.shown.held) for t in self._targets)
+        busy = any(target.settles for target in self._targets)
         pause = min(times.tick if busy else times.idle, max(0.0, self._endings.deadline - at))
         try:
             async with asyncio.timeout(pause):
                 await self._woken.wait()
         except TimeoutError:
             return
-
-
-def _same(before: Rollout, shown: Rollout) -> bool:
-    """Whether nothing changed that is told."""
-    return (before.stage, before.flags, before.reason, before.progress) == (shown.stage, shown.flags, shown.reason, shown.progress)
-
-
-def _after_push(wanted: Wanted, compared: datetime | None) -> Wanted:
-    """A comparison that was asked for after the push is later than what was before it, though both may bear the same second."""
-    if wanted.before is None or compared is None or compared > wanted.before:
-        return wanted
-    return msgspec.structs.replace(wanted, before=compared - timedelta(microseconds=1))
+        if len(self._targets) > MANY:
+            await asyncio.sleep(times.gather)

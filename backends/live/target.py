@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+import msgspec
+
 from backends.argocd.types import Application, Event, ResourceStatus, ResourceTree, SyncWindows
 from backends.domain.ids import AppKey, DeploymentId
 from backends.domain.milestones import Milestones
@@ -40,6 +44,11 @@ class Target:
     def id(self) -> DeploymentId:
         return DeploymentId(self.key.name)
 
+    @property
+    def settles(self) -> bool:
+        """Whether the clock alone may change what is shown."""
+        return self.verdict is None and self.shown is not None and bool(self.shown.pending or self.shown.held)
+
     def due(self, what: str, now: float, every: float | None = None) -> bool:
         """Whether a question may be put: never put yet, or `every` seconds ago."""
         at = self.asked.get(what)
@@ -53,3 +62,15 @@ class Target:
 
     def project_of(self, application: Application | None) -> str:
         return application.project if application is not None else self.project
+
+
+def told(rollout: Rollout) -> tuple[object, ...]:
+    """What of a rollout is told: where these are equal, nothing changed for anybody who watches."""
+    return (rollout.stage, rollout.flags, rollout.reason, rollout.progress)
+
+
+def after_push(wanted: Wanted, compared: datetime | None) -> Wanted:
+    """A comparison that was asked for after the push is later than what was before it, though both may bear the same second."""
+    if wanted.before is None or compared is None or compared > wanted.before:
+        return wanted
+    return msgspec.structs.replace(wanted, before=compared - timedelta(microseconds=1))

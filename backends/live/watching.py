@@ -26,7 +26,7 @@ from backends.live.feed_news import FeedNews
 from backends.live.following import Followed, FollowOptions, Looked
 from backends.live.looks import Looks
 from backends.live.store import Row, Store
-from backends.live.target import Target
+from backends.live.target import Target, told
 
 Read = Callable[[], dict[DeploymentId, Wanted]]
 """What is wanted of each deployment by what was fetched last; blocking."""
@@ -90,7 +90,7 @@ class Watching:
             for target in self._targets.values():
                 before = target.shown
                 looked = self._look(target, settled=True)
-                if before is None or _shown(before) != _shown(looked.rollout):
+                if before is None or told(before) != told(looked.rollout):
                     yield Followed(
                         at=self._now(), deployment=target.id, rollout=looked.rollout, why=looked.why, milestones=target.milestones
                     )
@@ -99,7 +99,7 @@ class Watching:
             for text in self._told():
                 shown = next((target.shown for target in self._targets.values() if target.shown), Rollout(stage=Stage.UNKNOWN))
                 yield Followed(at=self._now(), deployment=None, rollout=shown, note=text)
-            held = any(t.shown is not None and (t.shown.pending or t.shown.held) for t in self._targets.values())
+            held = any(target.settles for target in self._targets.values())
             await self._rest(self._options.times.tick if held else self._options.times.idle)
 
     def _told(self) -> list[str]:
@@ -204,10 +204,6 @@ class OneApplication:
 
     def get_application(self, key: AppKey, *, project: str = "") -> Awaitable[Application]:
         return self._argocd.get_application(key, project=project)
-
-
-def _shown(rollout: Rollout) -> tuple[object, ...]:
-    return (rollout.stage, rollout.flags, rollout.reason, rollout.progress)
 
 
 def _yes(contains: Callable[[str, Sha], bool | None]) -> Callable[[str, Sha], bool]:

@@ -316,7 +316,8 @@ async def test_nothing_is_left_behind_when_following_is_stopped(stage: Play) -> 
         await follower.ready()
         written = await stage.write(stage.deploy("stop", "never"))
         assert written.commit is not None
-        async for step in follower.follow(written.commit, targets=[id_of("stop")]):
+        steps = follower.follow(written.commit, targets=[id_of("stop")])  # held: nobody but the follower can end it
+        async for step in steps:
             if step.rollout.stage is Stage.ROLLED_OUT:
                 break
 

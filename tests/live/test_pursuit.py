@@ -73,6 +73,25 @@ def test_a_revision_that_is_not_here_is_fetched(scene: Scene, tmp_path: Path) ->
     assert [Stage.COMMITTED, Stage.LIVE] == stages(steps), told(steps)
 
 
+def test_an_argo_cd_that_reads_a_slow_mirror_is_asked_again(scene: Scene) -> None:
+    commit = scene.push(deploy("1.1"))
+
+    async def scenario() -> list[Followed]:
+        steps = []
+        async with scene.follower() as follower:
+            async for step in follower.follow(commit, targets=[WEB]):
+                steps.append(step)
+                if 3 == len(notes(steps)):
+                    scene.show(scene.web(commit, at=30))  # the third refresh finds the commit
+        return steps
+
+    steps = run(scenario())
+
+    assert (Stage.LIVE, 0) == end(steps), told(steps)
+    asked = [(step.at - steps[0].at).total_seconds() for step in steps if step.note]
+    assert [0, 10, 30] == [round(seconds) for seconds in asked]
+
+
 def test_an_error_of_before_the_push_is_no_verdict_until_it_was_compared_again(scene: Scene) -> None:
     broken = {"conditions": [{"type": "ComparisonError", "message": "Error: broken"}]}
     scene.show(scene.web("main", sync="Unknown", **broken))
