@@ -6,8 +6,10 @@ again can help. Not for errors of our own making (a wrong argument inside the pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
+
+from backends.secret import Secret, masked
 
 
 class BackendError(Exception):
@@ -31,6 +33,12 @@ class BackendError(Exception):
         self.target = target
         self.hint = hint
         self.retryable = self.retryable_by_nature if retryable is None else retryable
+
+    def mask(self, secrets: Iterable[Secret]) -> None:
+        """Take out of its words what was sent to whoever they quote."""
+        secrets = tuple(secrets)
+        self.message, self.hint, self.target = (masked(text, secrets) for text in (self.message, self.hint, self.target))
+        self.args = (self.message,)
 
     def __str__(self) -> str:
         head = f"{self.operation} {self.target}".strip()

@@ -24,23 +24,40 @@ def workspaces_file() -> Path:
 
 
 def cache_dir() -> Path:
-    """Clones and parsed files: deleting it costs time, never information."""
-    return platformdirs.user_cache_path("tiphys")
+    """Clones and parsed files: deleting it costs time, never information. Raises `Refused` for a folder of somebody else."""
+    return _ours(platformdirs.user_cache_path("tiphys"))
 
 
 def state_dir() -> Path:
-    """The journal of unfinished intents, and observations."""
-    return platformdirs.user_state_path("tiphys")
+    """The journal of unfinished intents, and observations. Raises `Refused` for a folder of somebody else."""
+    return _ours(platformdirs.user_state_path("tiphys"))
 
 
 def private_dir(path: Path) -> Path:
-    """Make `path` (and what is missing above it) readable by this user alone, and return it."""
+    """Make `path` (and what is missing above it) readable by this user alone, and return it.
+
+    Raises `Refused` for a folder of somebody else, who could read and change what is put there; `OSError`.
+    """
     if not path.is_dir():
         if not path.parent.is_dir():  # `mkdir(parents=True)` would give the folders above the umask's mode
             private_dir(path.parent)
         path.mkdir(exist_ok=True, mode=0o700)
-    if path.stat().st_mode & 0o077:
+    if _ours(path).stat().st_mode & 0o077:
         path.chmod(0o700)
+    return path
+
+
+def _ours(path: Path) -> Path:
+    """The path, unless somebody else's folder is there: its owner could put other files into it, and read ours. Raises `Refused`."""
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return path  # not there yet, or not to be entered: whoever uses it is told
+    if owner != os.geteuid():
+        from backends.errors import Refused
+        from backends.text import clean
+
+        raise Refused(f"{clean(str(path), limit=200)} belongs to somebody else", hint="XDG_CACHE_HOME and XDG_STATE_HOME name other places")
     return path
 
 

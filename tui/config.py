@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -45,6 +46,27 @@ class KnownWorkspace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """"Name <mail>" for commits of this workspace, where git's own identity is not meant."""
     signing: bool | None = None
     connection: Connection = Connection()
+
+
+_OF_GIT = ("git_token_file",)
+
+
+def without_secrets(known: KnownWorkspace, *, repo: str, argocd: str) -> KnownWorkspace:
+    """A known workspace without what is bound to a repository or an Argo CD that is not the one meant now: tokens go to their own origin only."""
+    dropped = {name: "" for name in _OF_GIT if known.repo and _origin(known.repo) != _origin(repo)}
+    if known.argocd and _origin(known.argocd) != _origin(argocd):
+        empty = Connection()
+        dropped |= {name: getattr(empty, name) for name in Connection.__struct_fields__ if name not in _OF_GIT}
+    return msgspec.structs.replace(known, connection=msgspec.structs.replace(known.connection, **dropped)) if dropped else known
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port; a path on this host is itself."""
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        return parts.scheme or "https", (parts.hostname or url).lower(), parts.port or {"http": 80, "https": 443, "": 443}.get(parts.scheme)
+    except ValueError:
+        return "", url, None
 
 
 class Known(msgspec.Struct, frozen=True):

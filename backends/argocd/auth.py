@@ -7,6 +7,7 @@ A source is bound to one endpoint by whoever makes it (`options.resolve`): nothi
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,12 +79,13 @@ class Login:
 
 def parse_token(text: str, name: str) -> Secret:
     """A token as it may stand in a header. Raises `Unauthorized`, never showing it."""
-    token = text.strip()
+    token = Secret(text.strip())
+    del text  # no dump of local variables has it
     if not token:
         raise Unauthorized(f"there is no token in {name}", hint="argocd account generate-token, or argocd login")
-    if not _TOKEN.match(token) or len(token) > _LONGEST:
+    if not _TOKEN.match(token.reveal()) or len(token.reveal()) > _LONGEST:
         raise Unauthorized(f"what {name} holds is not a token", hint="one line of printable ASCII, without spaces")
-    return Secret(token)
+    return token
 
 
 def read_private(path: Path, what: str) -> str:
@@ -107,7 +109,9 @@ def refuse_shared(path: Path, descriptor: int) -> None:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) and mode & 0o077:
         shown = clean(str(path), limit=200)
-        raise Refused(f"{shown} holds a secret and others may read it (mode {stat.S_IMODE(mode):04o})", hint=f"chmod 600 {shown}")
+        raise Refused(
+            f"{shown} holds a secret and others may read it (mode {stat.S_IMODE(mode):04o})", hint=f"chmod 600 {shlex.quote(shown)}"
+        )
 
 
 def expires_at(token: Secret) -> datetime | None:

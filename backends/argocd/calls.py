@@ -31,8 +31,8 @@ class Caller:
         try:
             return decode(answer, type_)
         except BackendError as error:
-            error.operation, error.target = call.operation, call.target
-            raise
+            error.operation, error.target, answer = call.operation, call.target, b""  # what does not fit may quote the request
+            raise error.with_traceback(None) from None
 
 
 def app_path(key: AppKey, *parts: str) -> str:

@@ -81,7 +81,7 @@ def read(path: Path) -> CliConfig:
     try:
         with path.open("rb") as file:
             refuse_shared(path, file.fileno())
-            data = file.read(_LARGEST)
+            data = Secret(file.read(_LARGEST).decode("utf-8", "surrogateescape"))
     except FileNotFoundError:
         return CliConfig(path=path)
     except OSError as error:
@@ -100,11 +100,12 @@ def read(path: Path) -> CliConfig:
     return CliConfig(path=path, contexts=contexts, current=current if isinstance(current, str) else "")
 
 
-def _document(data: bytes, path: Path) -> dict[str, Any]:
+def _document(data: Secret, path: Path) -> dict[str, Any]:
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both loaders are the safe ones
+        document = yaml.load(data.reveal().encode("utf-8", "surrogateescape"), Loader=loader)  # noqa: S506 - both are the safe ones
     except yaml.YAMLError as error:  # its text may quote the file, so only the place is told
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""

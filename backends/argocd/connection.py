@@ -108,8 +108,7 @@ class Connection:
 
     def asked(self) -> Asked:
         """What the sentence of a failure has to know of us."""
-        proxy = (self.endpoint.proxy,) if self.endpoint.proxy else ()
-        return Asked(who=self.session.who(), secrets=(*self.session.secrets, *(value for _, value in self.endpoint.headers), *proxy))
+        return Asked(who=self.session.who(), secrets=(*self.session.secrets, *self.endpoint.secrets))
 
     async def _accepted(self, call: Call) -> httpx.Response:
         if self.endpoint.readonly and not call.anonymous and (call.method != "GET" or any(name == "refresh" for name, _ in call.query)):
@@ -128,7 +127,7 @@ class Connection:
             if renewal and not call.anonymous:
                 self.session.adopt(renewal)
             if not 200 <= response.status_code < 300 or not _is_json(response):
-                await self._refuse(response, call)
+                self._fail(call, await self._refusal(response, call))
         except BaseException:  # cancelled, too: nobody else will close it
             await response.aclose()
             raise
@@ -143,8 +142,8 @@ class Connection:
                 self._fail(call, error)
             return None
 
-    async def _refuse(self, response: httpx.Response, call: Call) -> NoReturn:
-        """Raise the error of an answer that is no JSON success."""
+    async def _refusal(self, response: httpx.Response, call: Call) -> BackendError:
+        """The error of an answer that is no JSON success. Not raised here, where variables hold what may quote the request."""
         asked = self.asked()
         location = response.headers.get("location", "")
         body = b""
@@ -158,10 +157,10 @@ class Connection:
             if response.status_code < 300:
                 raise
         if response.has_redirect_location:
-            self._fail(call, failures.redirected(response.status_code, str(response.url), urljoin(str(response.url), location)))
+            return failures.redirected(response.status_code, str(response.url), urljoin(str(response.url), location))
         if 200 <= response.status_code < 300:
-            self._fail(call, failures.not_json(response.headers, body, asked))
-        self._fail(call, failures.from_answer(response.status_code, response.headers, body, asked))
+            return failures.not_json(response.headers, body, asked)
+        return failures.from_answer(response.status_code, response.headers, body, asked)
 
     async def _send(self, call: Call, token: Secret | None) -> httpx.Response:
         _load_httpx()
@@ -233,7 +232,8 @@ class Connection:
         same = (here.hostname, here.path, here.query) == (there.hostname, there.path, there.query)
         if call.method != "GET" or not same or "@" in there.netloc or (here.scheme, there.scheme) != ("http", "https"):
             return False
-        if (there.port or 443) not in (443, here.port or 80):
+        ports = here.port or 80, there.port or 443
+        if ports != (80, 443) and ports[0] != ports[1]:  # another port may be another's
             return False
         if self.url.startswith("http:"):  # else another call has learnt it meanwhile
             self.url = parse_url(f"https://{there.netloc}{urlsplit(self.url).path}")
@@ -241,7 +241,7 @@ class Connection:
         return True
 
     async def _login(self, login: Login) -> Secret:
-        body = {"username": login.username, "password": login.password.reveal()}
+        body = {"username": login.username, "password": login.password}
         call = Call(operation="log in", target=self.url, method="POST", path="/api/v1/session", body=body, anonymous=True)
         return parse_token(decode(await self.request(call), _Token).token, "the answer to the login")
 
@@ -257,6 +257,7 @@ class Connection:
     def _fail(self, call: Call, error: BackendError) -> NoReturn:
         error.operation = error.operation or call.operation
         error.target = error.target or call.target
+        error.mask(self.asked().secrets)
         raise error from None
 
     def _open_client(self) -> httpx.AsyncClient:
@@ -324,8 +325,15 @@ def _is_json(response: httpx.Response) -> bool:
 
 def _body(call: Call) -> bytes | None:
     if call.body is not None:
-        return msgspec.json.encode(call.body)
+        return msgspec.json.encode(call.body, enc_hook=_revealed)
     return None if call.method == "GET" else b"{}" if call.method != "DELETE" else None
+
+
+def _revealed(value: Any) -> str:
+    """A secret in a body (the password of a login) stays one until it is sent."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"no JSON for {type(value).__name__}")
 
 
 def _sooner(now: float, silence: float | None, end: float | None) -> float | None:

@@ -1,7 +1,7 @@
 """Bytes of an answer become typed values, whatever Go's encoder put where.
 
 Strict and fast first (msgspec straight from the bytes); only what does not fit is read again patiently: explicit nulls stand for absent,
-invalid UTF-8 and lone surrogates become the replacement character. Not for errors the server reports: those are `failures`.
+invalid UTF-8 and lone surrogates become the replacement character, times without a zone are UTC. Not for errors the server reports: those are `failures`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """An annotation that repeats the whole object, a kilobyte each: dropped."""
 NOT_ARGOCD = "is that address an Argo CD, its path prefix included?"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_ZONE = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?\Z")
 _FREE_FORM = frozenset(("spec", "comparedTo"))
 """Below these a null is a value of somebody's (Helm values use it to unset a key)."""
 
@@ -81,7 +82,9 @@ def _patiently(data: bytes, type_: type[T], cause: Exception) -> T:
 
 def _mended(value: Any, *, drop_nulls: bool = True) -> Any:
     if isinstance(value, str):
-        return value if value.isascii() else _SURROGATE.sub(REPLACEMENT, value)
+        if value.isascii():
+            return f"{value}Z" if _NO_ZONE.match(value) else value
+        return _SURROGATE.sub(REPLACEMENT, value)
     if isinstance(value, dict):
         return {
             _mended(key): _mended(each, drop_nulls=drop_nulls and key not in _FREE_FORM)

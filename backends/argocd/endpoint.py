@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
 from backends.argocd.auth import TokenSource
 from backends.errors import Invalid
-from backends.secret import Secret
+from backends.secret import Secret, basic
 from backends.text import clean
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ Origin = tuple[str, str, int]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _HEADER_VALUE = re.compile(r"[\t -~]*\Z")
+_TELLING = 6
+"""Characters from which on a header's value is taken for a secret: `X-Environment: 1` is none, and 1 stands in many sentences."""
 _OURS = frozenset(
     ("authorization", "host", "content-length", "content-type", "accept", "accept-encoding", "connection", "transfer-encoding")
 )
@@ -76,6 +78,19 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def origin(self) -> Origin:
         return origin_of(self.url)
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What is sent beside the token and must not come back in any text: header values, the proxy's password as it is written."""
+        values = [value.reveal() for _, value in self.headers]
+        found = [text for value in values for text in (value, value.rpartition(" ")[2]) if len(text) >= _TELLING]
+        if self.proxy:
+            parts = urlsplit(self.proxy.reveal())
+            found.append(self.proxy.reveal())
+            if parts.password:
+                user, password = unquote(parts.username or ""), unquote(parts.password)
+                found += [parts.password, password, basic(user, Secret(password)).reveal()]
+        return tuple(Secret(text) for text in found)
+
 
 def parse_url(text: str, *, plaintext: bool = False) -> str:
     """A base URL as it is kept: scheme and host in lower case, no trailing slash, no query. Raises `Invalid`.
@@ -83,6 +98,8 @@ def parse_url(text: str, *, plaintext: bool = False) -> str:
     Args:
         text: what was typed; without a scheme it gets https, or http where `plaintext` says so.
     """
+    if "@" in text:
+        raise Invalid("an address of an Argo CD holds no user name, password or token", hint="--auth-token-file FILE, or --username NAME")
     shown = clean(text, limit=200)
     if not text.isascii() or any(c <= " " or c in "\\\x7f" for c in text):
         raise Invalid(
@@ -93,8 +110,6 @@ def parse_url(text: str, *, plaintext: bool = False) -> str:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise Invalid(f"not an address of an Argo CD ({clean(str(error), limit=80)})", hint="https://HOST[:PORT][/PREFIX]") from None
-    if "@" in parts.netloc:
-        raise Invalid("an address of an Argo CD holds no user name, password or token", hint="--auth-token-file FILE, or --username NAME")
     if parts.scheme not in ("http", "https"):
         raise Invalid(f"not an address of an Argo CD: {shown!r}", hint="its scheme is https or http")
     if not host or host.startswith("-"):
@@ -118,12 +133,13 @@ def origin_of(url: str) -> Origin:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def parse_header(text: str) -> tuple[str, Secret]:
+def parse_header(text: Secret | str) -> tuple[str, Secret]:
     """A `--header 'NAME: VALUE'`. Raises `Invalid`, never showing the value."""
-    name, colon, value = text.partition(":")
-    if not colon:
+    if isinstance(text, str):
+        text = Secret(text)
+    if ":" not in text.reveal():
         raise Invalid("a header is 'NAME: VALUE'")
-    header = name.strip(), Secret(value.strip())
+    header = text.reveal().partition(":")[0].strip(), Secret(text.reveal().partition(":")[2].strip())
     check_header(*header)
     return header
 

@@ -27,7 +27,7 @@ from backends.errors import (
     Unauthorized,
     Unavailable,
 )
-from backends.secret import REDACTED, Secret
+from backends.secret import Secret, masked
 from backends.text import clean
 
 _CODE_OF_STATUS = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 6, 429: 8, 499: 1, 500: 2, 501: 12, 503: 14, 504: 4}
@@ -258,9 +258,7 @@ def _plain(status: int, headers: Mapping[str, str], body: bytes, asked: Asked) -
 
 def _said(text: str, asked: Asked, *, limit: int = 600) -> str:
     """The line of a text that a person needs: the last one, without the command that failed and the wrapping around it."""
-    for secret in asked.secrets:
-        if secret and secret.reveal() in text:
-            text = text.replace(secret.reveal(), REDACTED)
+    text = masked(text, asked.secrets)
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         return ""

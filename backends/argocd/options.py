@@ -18,7 +18,7 @@ from backends.argocd.cliconfig import CliConfig, Context
 from backends.argocd.endpoint import Endpoint, Timeouts, origin_of, parse_header, parse_url
 from backends.argocd.proxy import proxy_for
 from backends.errors import Invalid, Refused, Unauthorized
-from backends.secret import Secret
+from backends.secret import Secret, Unshown
 from backends.text import clean
 
 
@@ -35,7 +35,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     client_key: str = ""
     insecure: bool = False
     plaintext: bool = False
-    headers: Sequence[str] = ()
+    headers: Sequence[Secret | str] = ()
     readonly: bool = False
 
 
@@ -54,7 +54,7 @@ def resolve(
     Raises `Invalid` for what cannot be an address, a header or a certificate, `Refused` for a file that others may read and for a context
     of another server, `NotFound` for an unknown context, `Unauthorized` when a token was named and is not there.
     """
-    environ = os.environ if environ is None else environ
+    environ = Unshown(os.environ if environ is None else environ)
     url, context = _address(options, environ)
     token = _named_token(options, environ, url, ask_password)
     if token is None and context is None:

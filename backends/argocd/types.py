@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from backends.argocd.value import Metadata as Metadata  # noqa: PLC0414 - also to be had from here
+from backends.argocd.value import Moment
 from backends.argocd.value import OwnerReference as OwnerReference  # noqa: PLC0414
 from backends.argocd.value import Value as Value  # noqa: PLC0414
 from backends.domain.ids import AppKey
@@ -31,13 +32,13 @@ class SyncStatus(Value, frozen=True):
 class Health(Value, frozen=True):
     status: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: Moment | None = None
 
 
 class Condition(Value, frozen=True):
     type: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: Moment | None = None
 
 
 class Initiator(Value, frozen=True):
@@ -94,8 +95,8 @@ class OperationState(Value, frozen=True):
     phase: str = ""
     """Running, Terminating, Succeeded, Failed or Error. Running with `finished_at` set: a retry is waited for."""
     message: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
     retry_count: int = 0
     sync_result: SyncResult | None = None
 
@@ -104,8 +105,8 @@ class HistoryEntry(Value, frozen=True):
     id: int = 0
     revision: str = ""
     revisions: tuple[str, ...] | None = None
-    deployed_at: datetime | None = None
-    deploy_started_at: datetime | None = None
+    deployed_at: Moment | None = None
+    deploy_started_at: Moment | None = None
     initiated_by: Initiator | None = None
 
 
@@ -135,7 +136,7 @@ class Status(Value, frozen=True):
     conditions: tuple[Condition, ...] | None = None
     history: tuple[HistoryEntry, ...] | None = None
     operation_state: OperationState | None = None
-    reconciled_at: datetime | None = None
+    reconciled_at: Moment | None = None
     resources: tuple[ResourceStatus, ...] | None = None
     summary: Summary | None = None
     source_type: str = ""
@@ -184,7 +185,7 @@ class Node(NodeRef, frozen=True):
     info: tuple[InfoItem, ...] | None = None
     images: tuple[str, ...] | None = None
     health: Health | None = None
-    created_at: datetime | None = None
+    created_at: Moment | None = None
     resource_version: str = ""
 
     def about(self, name: str) -> str:
@@ -207,7 +208,7 @@ class EventObject(Value, frozen=True):
 
 class EventSeries(Value, frozen=True):
     count: int = 0
-    last_observed_time: datetime | None = None
+    last_observed_time: Moment | None = None
 
 
 class Event(Value, frozen=True):
@@ -219,9 +220,9 @@ class Event(Value, frozen=True):
     message: str = ""
     type: str = ""
     count: int = 0
-    first_timestamp: datetime | None = None
-    last_timestamp: datetime | None = None
-    event_time: datetime | None = None
+    first_timestamp: Moment | None = None
+    last_timestamp: Moment | None = None
+    event_time: Moment | None = None
     series: EventSeries | None = None
 
     @property
@@ -247,8 +248,8 @@ class SyncWindow(Value, frozen=True):
     kind: str = ""
     schedule: str = ""
     duration: str = ""
-    start_time: datetime | None = None
-    end_time: datetime | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
     manual_sync: bool = False
     manual_sync_enabled: bool = False
 
@@ -277,7 +278,7 @@ class ResourceDiff(Value, frozen=True):
 
 class RevisionMetadata(Value, frozen=True):
     author: str = ""
-    date: datetime | None = None
+    date: Moment | None = None
     message: str = ""
     tags: tuple[str, ...] | None = None
 
@@ -285,7 +286,7 @@ class RevisionMetadata(Value, frozen=True):
 class ConnectionState(Value, frozen=True):
     status: str = ""
     message: str = ""
-    attempted_at: datetime | None = None
+    attempted_at: Moment | None = None
 
 
 class ClusterInfo(Value, frozen=True):

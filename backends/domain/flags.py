@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backends.domain import conditions, generate_paths, pods
+from backends.domain import conditions, generate_paths, operation, pods
 from backends.domain.facts import Facts
+from backends.domain.operation import Operation
 from backends.domain.stage import FeedState, Flag, Seen, Stage, Wanted
 
 _BEFORE = (Stage.DRAFT, Stage.COMMITTED, Stage.SUPERSEDED, Stage.DELETING, Stage.GONE, Stage.UNKNOWN)
@@ -37,6 +38,8 @@ def remark(reason: str, stage: Stage, flags: frozenset[Flag], wanted: Wanted, kn
         parts.append(f"manifest-generate-paths does not name {files}: what runs may be of before; a hard refresh tells")
     elif Flag.NOTHING_TO_DO in flags and stage is Stage.LIVE:
         parts.append("the commit changes nothing that runs")
+        if known and (failed := _unfinished(known)):
+            parts.append(f"the sync before it failed: {operation.failure(failed)}")
     return "; ".join(parts)
 
 
@@ -79,6 +82,20 @@ def _how_applied(stage: Stage, wanted: Wanted, known: Facts, before: frozenset[F
             yield Flag.HOOKS_SKIPPED
     elif stage is Stage.LIVE or Flag.NOTHING_TO_DO in before:
         yield Flag.NOTHING_TO_DO
+        if _unfinished(known):
+            yield Flag.ATTENTION
+
+
+def _unfinished(known: Facts) -> Operation | None:
+    """The sync of an earlier commit that applied everything and failed after it: what runs is of that sync, and nobody repeats it.
+
+    One that failed before its PostSync hooks is no matter: what is Synced after it was put right by this commit.
+    """
+    last = known.ended
+    if last is None or not last.failed or last.dry_run or last.partial or known.ours:
+        return None
+    hook = operation.failing_hook(last)
+    return last if hook is not None and hook.hook_type == "PostSync" else None
 
 
 def _uncovered(wanted: Wanted, known: Facts) -> tuple[str, ...]:

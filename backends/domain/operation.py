@@ -118,6 +118,15 @@ def failure(operation: Operation) -> str:
     return clean(f"{hook}{_name(first)}: {first.message}", limit=LIMIT) + clean(more)
 
 
+def ending(operation: Operation, sentence: str) -> str:
+    """How an operation failed: `sentence`, what Argo CD says of it, with the hook or resource named that made it fail."""
+    said = failure(operation)
+    if not said:
+        return sentence
+    name, _, text = said.partition(": ")
+    return f"{name}: {sentence}" if text and text in sentence else f"{sentence}: {said}"
+
+
 def failing_hook(operation: Operation) -> ResourceResult | None:
     """The first hook that failed in it, if any."""
     return next((r for r in operation.results if r.hook_type and r.hook_phase in ("Failed", "Error")), None)

@@ -31,6 +31,8 @@ _PREFIX = "Waiting for rollout to finish: "
 _OWNERS = ("StatefulSet", "DaemonSet")
 _CONTAINER = re.compile(r"\bcontainer[= ]\"?([a-z0-9][-a-z0-9.]*)\"?")
 _EXIT = re.compile(r"\bexit(?:ed with)?(?: status)? code:? (\d+)")
+_UNOBSERVED = re.compile(r"observed .*generation less than desired|spec update to be observed")
+_CAUSE = re.compile(r"(?<=[ ,])(?:[a-z0-9.-]*/)?([A-Z]\w*):(?:[a-z0-9.-]+/)?([a-z0-9][^\s,]*)")
 _REPLICAS = re.compile(r"\b(\d+) (?:out )?of (\d+) ")
 
 
@@ -82,6 +84,10 @@ class Ready(msgspec.Struct, frozen=True):
     ready: int = 0
     total: int = 0
 
+    @property
+    def complete(self) -> bool:
+        return self.ready >= self.total
+
     def __str__(self) -> str:
         return f"{self.ready}/{self.total} ready" if self.total else ""
 
@@ -101,8 +107,30 @@ def of_release(tree: ResourceTree | None, *, since: datetime | None = None) -> t
     )
 
 
+def blocked(tree: ResourceTree | None, *, since: datetime | None, now: datetime) -> str:
+    """A broken pod of the release before that a StatefulSet will not replace by itself, as a sentence; "" when there is none.
+
+    Its controller replaces a pod only after the one before it became ready; one that never will has to be deleted by hand.
+    """
+    if tree is None or since is None or now - since < PATIENCE:
+        return ""
+    sets = {node.uid for node in tree.nodes or () if node.kind == "StatefulSet" and node.health and node.health.status != "Healthy"}
+    before = (
+        pod
+        for pod in of_release(tree)
+        if pod.created_at is not None and pod.created_at < since and any(ref.uid in sets for ref in pod.parent_refs or ())
+    )
+    found = [one for one in troubles(before, now=now) if one.kind.alarming]
+    return f"a pod of the release before holds it up until it is deleted: {found[0].sentence()}" if found else ""
+
+
 def readiness(tree: ResourceTree | None) -> Ready:
-    """Ready pods of the release; the total is what the workloads want where they say so, else the pods that are there."""
+    """Ready pods of the release; the total is what the workloads want where they say so, else the pods that are there.
+
+    Nothing is counted while a workload has not begun with its new specification: the pods that are there are those of before.
+    """
+    if any(_UNOBSERVED.search(node.health.message) for node in _workloads(tree) if node.health):
+        return Ready()
     pods = [pod for pod in of_release(tree) if not _ended(pod)]
     wanted = [int(found[2]) for node in _workloads(tree) if node.health and (found := _REPLICAS.search(node.health.message))]
     return Ready(sum(_is_ready(pod) for pod in pods), max(len(pods), sum(wanted)))
@@ -116,6 +144,11 @@ def waits(tree: ResourceTree | None) -> str:
         if node.health and node.health.message
     )
     return clean(next(said, ""), limit=200)
+
+
+def cause(message: str, *, waits: bool = True) -> str:
+    """Which resources Argo CD names as the cause of a health, cleaned: "Caused by apps/Deployment:ns/web" is "waits for Deployment web"."""
+    return clean(_CAUSE.sub(r"\1 \2", message), limit=200).replace("Caused by ", "waits for " if waits else "because of ")
 
 
 def troubles(pods: Iterable[Node], *, now: datetime) -> tuple[Trouble, ...]:

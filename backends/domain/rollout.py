@@ -30,6 +30,10 @@ LIMIT = 400
 COMPARISON_PENDING = timedelta(minutes=1)
 """After so long without a comparison nobody waits for one any more: what is OutOfSync has drifted."""
 
+UNATTENDED = timedelta(seconds=30)
+"""An automated sync is requested with the comparison that calls for it. Without one for so long, and without self-heal, none will come:
+a commit that arrived while an operation ran, or one that changes nothing of what has drifted, is left as it is."""
+
 
 def derive(wanted: Wanted, seen: Seen, *, contains: ContainsCommit, now: datetime, previous: Rollout | None = None) -> Rollout:
     """Say how far `wanted.commit` has come.
@@ -139,9 +143,8 @@ def _application(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
         step = operation.progress(known.active, app)
         return Rollout(stage=Stage.SYNCING, since=known.active.started_at, reason=reason, progress=step, flags=flags)
     if known.ended and known.ended.failed and known.ours:
-        said = operation.failure(known.ended)
-        reason = conditions.sentence(known.ended.message)
-        return Rollout(stage=Stage.SYNC_FAILED, since=known.ended.finished_at, reason=f"{reason}: {said}" if said else reason)
+        reason = operation.ending(known.ended, conditions.sentence(known.ended.message))
+        return Rollout(stage=Stage.SYNC_FAILED, since=known.ended.finished_at, reason=reason)
     if known.sync == "OutOfSync":
         return _out_of_sync(wanted, seen, known, now)
     if known.sync == "Synced":
@@ -174,6 +177,9 @@ def _out_of_sync(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rol
     if known.automation.paused or (wanted.paused and not known.automation.present):
         return Rollout(stage=Stage.PAUSED, since=reconciled, reason=_paused(wanted))
     if not known.applied:
+        if known.automation.enabled and not known.automation.self_heal and ended and reconciled and now - reconciled >= UNATTENDED:
+            reason = "automated sync leaves it alone, since self-heal is off: waits for Sync"
+            return Rollout(stage=Stage.DETECTED, since=reconciled, reason=reason, flags=frozenset((Flag.NEEDS_YOU,)))
         if known.automation.enabled:
             return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for automated sync")
         return Rollout(stage=Stage.DETECTED, since=reconciled, reason="waits for Sync", flags=frozenset((Flag.NEEDS_YOU,)))
@@ -186,11 +192,12 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
     finished = ended.finished_at if ended and known.ours else None
     began = health.last_transition_time
     reached = max((at for at in (began, finished, wanted.committed_at) if at), default=None)
-    ready = str(pods.readiness(seen.tree))
+    count = pods.readiness(seen.tree)
+    ready = str(count)
     healthy = health.status == "Healthy"
     found = () if healthy else pods.troubles(pods.of_release(seen.tree, since=known.applied_since), now=now)
     unplaced = next((clean(e.message, limit=300) for e in seen.scheduling if e.reason == "FailedScheduling"), "")
-    said = pods.waits(seen.tree) or clean(health.message, limit=200).replace("Caused by ", "waits for ")
+    said = pods.waits(seen.tree) or pods.cause(health.message, waits=health.status == "Progressing")
     if health.status == "Degraded":
         why = unplaced or (found[0].sentence() if found else "")
         reason = "; ".join(text for text in (why, said) if text) or _resources(known.app, "Degraded")
@@ -202,10 +209,12 @@ def _synced(wanted: Wanted, seen: Seen, known: Facts, now: datetime) -> Rollout:
     if health.status in ("Missing", "Suspended"):
         return Rollout(stage=Stage(health.status), since=began, reason=said or _resources(known.app, health.status))
     if healthy:
-        return Rollout(stage=Stage.LIVE, since=reached, progress=ready)
+        # nobody asks for trees of what is Healthy: one that counts fewer is of before
+        return Rollout(stage=Stage.LIVE, since=reached, progress=ready if count.complete else "")
     crashing = any(one.kind.alarming for one in found)
-    flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing else frozenset[Flag]()
-    reason = unplaced or (found[0].sentence() if found else said)
+    blocked = pods.blocked(seen.tree, since=known.applied_since, now=now) if not crashing else ""
+    flags = frozenset((Flag.ATTENTION,)) if unplaced or crashing or blocked else frozenset[Flag]()
+    reason = unplaced or blocked or (found[0].sentence() if found else said)
     return Rollout(stage=Stage.ROLLED_OUT, since=reached, reason=reason, progress=ready, flags=flags)
 
 
@@ -215,7 +224,9 @@ def _left(app: Application) -> str:
         return f"Argo CD cannot delete it: {conditions.sentence(refused.message)}"
     names = [f"{r.kind}/{r.name}" for r in app.status.resources or () if not r.hook]
     left = (
-        f"{len(names)} resources are left: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else "its resources are going"
+        f"{len(names)} resource{'s are' if len(names) > 1 else ' is'} left: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        if names
+        else "its resources are going"
     )
     finalizers = ", ".join(app.metadata.finalizers or ())
     return f"{left}; finalizer {finalizers}" if finalizers else left

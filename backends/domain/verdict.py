@@ -105,6 +105,8 @@ def _live(rollout: Rollout, said: str, full_sync: bool, may_refresh: bool) -> Ve
         return None if may_refresh else Verdict(exit_code=REFUSED, sentence=said)
     if Flag.HOOKS_SKIPPED in rollout.flags:
         return None if full_sync else Verdict(exit_code=OK, sentence="Live", warning=rollout.reason)
+    if Flag.ATTENTION in rollout.flags:
+        return Verdict(exit_code=OK, sentence="Live", warning=rollout.reason)
     return Verdict(exit_code=OK, sentence=said)
 
 

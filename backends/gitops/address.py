@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from backends.errors import Refused
+from backends.errors import Invalid, Refused
 from backends.secret import Secret
 from backends.text import clean, is_one_line
 
@@ -64,8 +64,16 @@ def parse_address(text: str) -> tuple[Address, Credentials | None]:
     """Take a Git URL apart: https, http, ssh (also `user@host:path`), file, or a local path.
 
     Returns the address and the credentials that the URL held (None when it held none). A user name alone stays with the address.
-    Raises `Refused` for anything else, without starting git; the message never repeats a secret.
+    Raises `Refused` for anything else, without starting git; neither its message nor the variables of its traceback repeat a secret.
     """
+    try:
+        return _parsed(text)
+    except Refused as error:
+        refused = error.with_traceback(None)
+    raise refused
+
+
+def _parsed(text: str) -> tuple[Address, Credentials | None]:
     if not text or not is_one_line(text) or text != text.strip():
         raise _refused("a Git URL is one line without blanks around it", text)
     if text.startswith("-"):
@@ -119,7 +127,10 @@ def _network(scheme: str, text: str) -> tuple[Address, Credentials | None]:
 
 
 def _local(text: str) -> Address:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise _refused("there is no such user", text) from None
     if not is_one_line(text) or path.name.startswith("-"):
         raise _refused("not a path of a repository", text)
     absolute = os.path.abspath(path)  # noqa: PTH100 - `..` goes, links stay
@@ -127,8 +138,23 @@ def _local(text: str) -> Address:
 
 
 def _refused(reason: str, text: str) -> Refused:
-    shown = re.sub(r"//[^/@]*@", "//…@", clean(text, limit=200))
+    shown = re.sub(r"(?<=//).*@", "…@", clean(text, limit=200))  # to the last @: a password may hold slashes and others, typed as they are
     return Refused(f"{reason}: {shown!r}", operation="open", hint="https://host/path, ssh://user@host/path, user@host:path or a local path")
+
+
+def refuse_credentials(url: str, what: str) -> None:
+    """Raises `Invalid` for an address that holds a password or token and is bound for Git, where everybody reads it; never shows it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise Invalid(f"the {what} is not an address", hint="https://host/path") from None
+    user, at, _ = parts.netloc.rpartition("@")
+    if at and (":" in user or parts.scheme != "ssh"):
+        raise Invalid(
+            f"not the {what} alone: it holds a user or a password, and what is in Git is read by many",
+            hint="without it; whoever reads there is given credentials of their own",
+        )
 
 
 def parse_branch(name: str) -> str:

@@ -91,6 +91,8 @@ class Answers:
         self._address, self._credentials, self._ask_host_key = address, credentials, ask_host_key
         self.unanswered: list[Question] = []
         """Questions that got no answer, oldest first: they say why an operation failed."""
+        self.given: list[Secret] = []
+        """What was answered: must not come back in any text."""
         self.asking = 0
         """How many people are being asked right now."""
 
@@ -99,6 +101,8 @@ class Answers:
         given = self._answer(question)
         if given is None:
             self.unanswered.append(question)
+        elif question.kind in ("password", "passphrase", "other"):
+            self.given.append(given)
         return given
 
     def _answer(self, question: Question) -> Secret | None:

@@ -18,6 +18,7 @@ from backends.gitops.impact import Reach, TargetChange
 from backends.gitops.intents.deploy import Deploy
 from backends.gitops.previews import RenderedDiff
 from backends.gitops.tree import Tree
+from backends.gitops.workspace_layout import LAYOUT
 from backends.text import clean
 
 _CLUSTER_KINDS = frozenset(
@@ -113,7 +114,7 @@ def _running(reached: Sequence[Reach], observed: Observed) -> Iterator[Warning]:
             continue
         state = application.status.operation_state
         if application.operation is not None or (state is not None and state.phase in _RUNNING):
-            since = f" since {state.started_at:%H:%M}" if state is not None and state.started_at is not None else ""
+            since = f" since {state.started_at:%H:%M} UTC" if state is not None and state.started_at is not None else ""
             text = f"an operation runs on {reach.id}{since}: a commit that arrives meanwhile may be applied without its hooks; wait or terminate it"
             yield Warning(code=Caution.OPERATION_RUNS, text=text, about=reach.id)
         if application.status.health.status == "Degraded":
@@ -129,6 +130,8 @@ def _release(intent: object, before: Tree, reached: Sequence[Reach], targets: Se
     for change in targets:
         if change.removed:
             continue
+        if not change.new and change.chart_before == change.chart_after and all(image.before == image.after for image in change.images):
+            yield Warning(code=Caution.SAME_RELEASE, text=f"the image of {change.id} is the same: only its record changes", about=change.id)
         for image in change.images:
             after = image.after
             if after is None or after == image.before:
@@ -161,9 +164,9 @@ def _automation(before: Tree, after: Tree, reached: Sequence[Reach], environment
             about = environment.name if environment.paused is not None else reach.id
             text = f"{about} is paused: the change lands and is not applied until it resumes"
             yield Warning(code=Caution.PAUSED, text=text, about=about)
-    for name, environment in environments.items():
+    for name in environments:
         gone = [reach for reach in reached if reach.removed and reach.environment == name]
-        if gone and next(iter(_left(after, environment.name)), None) is None:
+        if gone and next(LAYOUT.deployments(after, environment=name), None) is None:
             text = f"{gone[-1].id} is the last deployment of {name}: its Manager refuses to remove it by itself and needs a sync with prune"
             yield Warning(code=Caution.LAST_ONE, text=text, about=name)
 
@@ -226,7 +229,7 @@ def _files(after: Tree, changed: Sequence[str], reached: Sequence[Reach]) -> Ite
         yield Warning(code=Caution.FILE, text=str(problem))
     looked = [path for path in changed if path in after]
     for reach in reached[:20]:
-        looked += [f"{reach.folder}/application.yaml", *reach.files]
+        looked += [f"{reach.folder}/application.yaml", *reach.files, *_value_files(after, reach)]
     for path in dict.fromkeys(looked):
         data = after.read(path)
         if data is None:
@@ -238,6 +241,15 @@ def _files(after: Tree, changed: Sequence[str], reached: Sequence[Reach]) -> Ite
         else:
             for one in warnings:
                 yield Warning(code=Caution.FILE, text=str(one))
+
+
+def _value_files(after: Tree, reach: Reach) -> tuple[str, ...]:
+    from backends.gitops.workspace_layout import LAYOUT
+
+    try:
+        return () if reach.removed else LAYOUT.application(after, reach.place).value_files
+    except BackendError:  # an application.yaml that does not fit is named itself
+        return ()
 
 
 def _environments(before: Tree, after: Tree, reached: Iterable[Reach], changed: Iterable[str]) -> dict[str, Environment]:
@@ -273,15 +285,7 @@ def _repository(tree: Tree, app: str, image: str) -> str:
 
 
 def _automated(tree: Tree, reach: Reach) -> bool:
-    from backends.gitops.workspace_layout import LAYOUT
-
     try:
         return LAYOUT.application(tree, reach.place).automated
     except BackendError:
         return True
-
-
-def _left(tree: Tree, environment: str) -> Iterator[object]:
-    from backends.gitops.workspace_layout import LAYOUT
-
-    return iter(LAYOUT.deployments(tree, environment=environment))

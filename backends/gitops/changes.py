@@ -19,7 +19,7 @@ from backends.gitops.progress import OnProgress, Progress
 from backends.gitops.repo import Repo
 from backends.paths import write_private
 
-_VERSION = 1
+_VERSION = 2
 """Of the file's form and of what `history` makes of a commit."""
 _WORTH_KEEPING = 50
 """Commits to go on from what is on disk before it is written again (3,000 deployments: 10 ms)."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backends.gitops.address import Address
 from backends.gitops.git import Git
-from backends.gitops.remote_errors import explain
+from backends.gitops.remote_errors import not_writable
 from backends.paths import private_dir
 
 _STALE_LOCK_SECONDS = 10.0
@@ -30,7 +30,7 @@ def prepare(folder: Path, address: Address) -> None:
         private_dir(folder.parent)
         made = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     except OSError as error:
-        raise explain("open", str(folder), f"cannot make it: {error.strerror}") from None
+        raise not_writable("open", folder, error) from None
     try:
         git = Git(made)
         options = ("--bare", "--quiet", "--template=", "--shared=0600", "--object-format=sha1")
@@ -75,7 +75,9 @@ def tidy(git: Git) -> None:
         return
     loose, packs = folder / "objects" / _SAMPLE_FOLDER, folder / "objects" / "pack"
     if _count(loose, "") >= _LOOSE_LIMIT or _count(packs, ".pack") > _PACK_LIMIT:
-        git.try_run("gc", "--auto", "--quiet", settings=("gc.auto=6700", "gc.autoPackLimit=50", "gc.autoDetach=true"))
+        # the grace is said here, since a configuration may have none
+        limits = (f"gc.auto={_LOOSE_LIMIT * 256 - 255}", f"gc.autoPackLimit={_PACK_LIMIT}", "gc.pruneExpire=2.weeks.ago")
+        git.try_run("gc", "--auto", "--quiet", settings=(*limits, "gc.autoDetach=true"))
 
 
 def _count(folder: Path, ending: str) -> int:

@@ -10,6 +10,7 @@ import enum
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -96,6 +97,7 @@ def read(path: str, data: bytes, *, owner: Owner = Owner.PEOPLE) -> Document:
     return found[0]
 
 
+@lru_cache(maxsize=32)  # planning and writing one edit read the same bytes five times; nobody changes what a Document holds
 def read_all(path: str, data: bytes, *, owner: Owner = Owner.PEOPLE) -> tuple[Document, ...]:
     """Every document of a file, at least one. Raises `Invalid`."""
     import yaml

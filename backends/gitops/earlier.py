@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from backends.domain.ids import Sha
-from backends.errors import NotFound
+from backends.errors import BackendError, NotFound
 from backends.gitops.workspace_layout import LAYOUT
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def earlier(
         releases: its history, newest first.
         was_live: those known never to have been Live are left out.
 
-    One whose files are those of a newer one is not named again: going back to either is the same commit.
+    One whose files are those of a newer one is not named again: going back to either is the same commit. One that cannot be restored (its
+    files do not fit, or need what is not there any more) is no release to go back to.
     """
     now = dict(LAYOUT.release_files(tree, place))
     passed = [now]
@@ -41,4 +42,13 @@ def earlier(
         if files in passed or was_live(release.commit) is False:
             continue
         passed.append(files)
-        yield release
+        if _restorable(tree, place, files):
+            yield release
+
+
+def _restorable(tree: Tree, place: Place, files: Mapping[str, bytes]) -> bool:
+    try:
+        LAYOUT.with_release_files(tree, place, files)
+    except BackendError:
+        return False
+    return True

@@ -19,6 +19,7 @@ from backends.errors import Cancelled
 from backends.gitops import process
 from backends.gitops.remote_errors import explain, timed_out
 from backends.gitops.trouble import GitRefused, Trouble
+from backends.secret import Unshown
 
 OLDEST = (2, 30)
 """The oldest git that has what we use (Debian 11)."""
@@ -46,6 +47,7 @@ _SETTINGS = (
     "maintenance.auto=false",
     "color.ui=false",
     "log.showSignature=false",
+    "log.follow=false",
     "log.showRoot=true",  # the first commit changed files, too
     "i18n.logOutputEncoding=UTF-8",
     "i18n.commitEncoding=UTF-8",
@@ -109,7 +111,7 @@ class Git:
         try:
             done = process.run(
                 command,
-                environment(protocols=protocols) | dict(extra or {}),
+                Unshown(environment(protocols=protocols) | dict(extra or {})),  # a proxy's URL may hold a password
                 data=data,
                 timeout=timeout,
                 stall=stall,

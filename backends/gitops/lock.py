@@ -13,7 +13,7 @@ from pathlib import Path
 from backends.engine import Cancel
 from backends.errors import TimedOut
 from backends.gitops.progress import OnProgress, Progress
-from backends.gitops.remote_errors import explain
+from backends.gitops.remote_errors import not_writable
 from backends.paths import private_dir
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.005, 0.05
@@ -75,11 +75,14 @@ class TurnLock:
             private_dir(self._path.parent)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise explain("wait", str(self._path), f"cannot make it: {error.strerror}") from None
+            raise not_writable("wait", self._path, error) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
             return False
+        except OSError as error:  # a file system without locks
+            os.close(handle)
+            raise not_writable("wait", self._path, error) from None
         self._handle = handle
         return True

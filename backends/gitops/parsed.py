@@ -6,6 +6,7 @@ A cache: what it holds can always be parsed again, and anything odd about it is 
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ NAME = "parsed.msgpack"
 WORTH_WRITING = 20
 """Files that must be new before the store is written again: parsing fewer costs less than writing."""
 
+_ODD_NAME = re.compile("[\ud800-\udfff]")
 _KINDS: tuple[type[Any] | None, ...] = (None, Workspace, Environment, App, Cluster, Deployment, Record, Pipeline, Application)
 _APPLICATION = _KINDS.index(Application)
 
@@ -94,8 +96,8 @@ class ParsedFiles:
         return Parsed(value, problems)
 
     def put(self, path: str, oid: str, parsed: Parsed) -> None:
-        """Keep what a file was parsed to."""
-        if self._path is not None:
+        """Keep what a file was parsed to; a path that is not UTF-8 has no place in the store and is parsed again each time."""
+        if self._path is not None and not _ODD_NAME.search(path):
             kind = _KINDS.index(None if parsed.value is None else type(parsed.value))
             value = msgspec.Raw(self._encoder.encode(parsed.value))
             problems = tuple((p.line, p.column, p.reason, p.warning) for p in parsed.warnings)

@@ -16,6 +16,7 @@ from backends.gitops.git import Git
 from backends.gitops.progress import OnProgress, parse_progress
 from backends.gitops.remote_errors import explain
 from backends.gitops.trouble import GitError, GitRefused, GitUnauthorized, Trouble
+from backends.secret import Secret, basic, masked
 
 STALL_SECONDS = 60.0
 """Silence on both of git's streams after which a transfer is given up."""
@@ -58,7 +59,7 @@ class Remote:
         answers = Answers(self.address, self._credentials, self._ask_host_key)
 
         def on_line(line: str) -> None:
-            step = parse_progress(operation, line)
+            step = parse_progress(operation, masked(line, self._sent(answers)))
             if step is not None and progress is not None:
                 progress(step)
 
@@ -84,7 +85,9 @@ class Remote:
             with serving(answers, self._scratch) as shim:
                 code, out, err = go(shim | self._ssh_command())
         if code:
-            raise self._explain(operation, err + b"\n" + out, answers.unanswered)
+            error = self._explain(operation, err + b"\n" + out, answers.unanswered)
+            error.mask(self._sent(answers))
+            raise error
         return out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
     def branches(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> tuple[str, ...]:
@@ -103,6 +106,13 @@ class Remote:
     def answering(self) -> Answers:
         """Answers for something of the user's own that may ask (a signing key's passphrase)."""
         return Answers(self.address, self._credentials if callable(self._credentials) else None, None)
+
+    def _sent(self, answers: Answers) -> list[Secret]:
+        """What the other side was told and may say again, as a proxy does that quotes a request."""
+        known = self._credentials
+        users = (known.username,) if isinstance(known, Credentials) else (self.address.user, "git")
+        secrets = [*answers.given, *([known.password] if isinstance(known, Credentials) else [])]
+        return [*secrets, *(basic(user, secret) for secret in secrets for user in users)]
 
     def _settings(self, operation: str) -> Sequence[str]:
         if self.address.scheme not in ("https", "http"):

@@ -6,7 +6,9 @@ them. `explain` decides; nothing here runs git.
 
 from __future__ import annotations
 
+import errno
 import re
+from pathlib import Path
 
 from backends.gitops.trouble import (
     GitError,
@@ -32,7 +34,7 @@ _SIGNS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
         Trouble.NOT_ALLOWED,
         ("GitLab: You are not allowed", "You are not allowed to (?:push|force)", "Not allowed to push to protected branch"),
     ),
-    (Trouble.SHALLOW, ("shallow update not allowed", "source repository is shallow", "from shallow")),
+    (Trouble.SHALLOW, ("shallow update not allowed", "source repository is shallow", "from shallow", "shallow roots are not allowed")),
     (Trouble.CHECKED_OUT, ("branch is currently checked out",)),
     (
         Trouble.CANNOT_LOCK_REF,
@@ -195,7 +197,7 @@ _WORDS: dict[Trouble, tuple[type[GitError], str, str]] = {
     Trouble.NO_CREDENTIALS: (
         GitUnauthorized,
         "the remote asks who we are and nobody answered",
-        "give a token, or configure a credential helper for this host",
+        "--git-token-file FILE, or a credential helper of git's for this host",
     ),
     Trouble.FORBIDDEN: (GitForbidden, "the remote knows us but does not allow this: {says}", "ask for write access to the repository"),
     Trouble.DUBIOUS_OWNERSHIP: (
@@ -268,6 +270,14 @@ def timed_out(operation: str, target: str, seconds: float, *, stalled: bool) -> 
     """The error for a git that we ended ourselves after `seconds`."""
     sentence = f"nothing came for {seconds:.3g} s" if stalled else f"not done within {seconds:.3g} s"
     return GitTimedOut(sentence, kind=Trouble.TIMED_OUT, operation=operation, target=target, hint=_AGAIN)
+
+
+def not_writable(operation: str, path: Path, error: OSError) -> GitFailed:
+    """The error for a file or folder of ours that could not be made."""
+    kind = Trouble.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Trouble.CACHE_NOT_WRITABLE
+    _, sentence, hint = _WORDS[kind]
+    reason = clean(f"{path}: {error.strerror or error}", limit=300)
+    return GitFailed(sentence.replace("{}", reason), kind=kind, operation=operation, hint=hint)
 
 
 def _error(kind: Trouble, line: str, says: tuple[str, ...], operation: str, target: str) -> GitError:

@@ -30,6 +30,7 @@ from backends.gitops.messages import read_message
 from backends.gitops.objects import Objects
 from backends.gitops.progress import OnProgress
 from backends.gitops.remote import STALL_SECONDS, Remote
+from backends.gitops.remote_errors import explain
 from backends.gitops.tree import Entry, Tree, blob_id
 from backends.gitops.trouble import BranchMissing, GitError, GitFailed, Trouble
 from backends.text import clean
@@ -94,7 +95,8 @@ class Repo:
         Args:
             url: https, http, ssh, file, or a local path; a password in it counts as `credentials` and is kept nowhere else.
             cache_dir: where clones live; one folder a remote.
-            credentials: a user and a password or token, bound to the URL's origin; or a function that asks a person.
+            credentials: a user and a password or token, bound to the URL's origin (before those in the URL); or a function that asks a
+                person (after those in the URL).
             ask_host_key: asks a person whether an unknown SSH host is the right one; without it such a host is refused.
             identity: who commits, where that is not what the Git configuration says.
             readonly: refuse `push`.
@@ -104,7 +106,7 @@ class Repo:
         """
         address, found = parse_address(url)
         branch = parse_branch(branch)
-        given = credentials or found
+        given = credentials if isinstance(credentials, Credentials) else found or credentials
         folder = cache_dir / address.cache_name
         clone.prepare(folder, address)
 
@@ -174,6 +176,8 @@ class Repo:
             if before is not None:
                 self._git.run("update-ref", "-d", self._ref)
             return Fetched(None, before, before is not None, branches)
+        if "\nwarning: rejected " in f"\n{said}":  # of a shallow remote git takes nothing, and calls that a success
+            raise explain("fetch", self.url, said)
         return Fetched(self.head(), before, "(forced update)" in said)
 
     def remote_head(self, *, cancel: Cancel | None = None, timeout: float | None = None) -> Sha | None:

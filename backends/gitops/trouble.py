@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 from backends.errors import BackendError, Conflict, Forbidden, NotFound, ProtocolError, Refused, TimedOut, Unauthorized, Unavailable
+from backends.secret import Secret, masked
 
 
 class Trouble(enum.StrEnum):
@@ -73,6 +75,11 @@ class GitError(BackendError):
         super().__init__(message, operation=operation, target=target, hint=hint)
         self.kind = kind
         self.says = says
+
+    def mask(self, secrets: Iterable[Secret]) -> None:
+        secrets = tuple(secrets)
+        super().mask(secrets)
+        self.says = tuple(masked(line, secrets) for line in self.says)
 
 
 class GitFailed(GitError):

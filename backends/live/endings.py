@@ -65,6 +65,8 @@ class Endings:
         """Whether a bad verdict would rest on what is about to change, or would not tell why although that can be known."""
         if seen.feed is FeedState.FAILED:
             return False
+        if shown.pending is not None:
+            return True  # what is shown is over already; what comes next must only last
         app = seen.application
         if wanted.removed and Flag.NEEDS_YOU in shown.flags and self._options.prune_manager:
             return self._interventions.verdict(target, shown, manager) is None

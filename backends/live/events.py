@@ -72,7 +72,7 @@ class EventsFeed:
                 due = [key for key, at in self._once.items() if at <= now]
                 for key in due:
                     del self._once[key]
-                if now >= look_at:
+                if self._followed and now >= look_at:
                     due += [key for key in self._followed if key not in due]
                     look_at = now + self._times.events_again
                 await at_most(AT_ONCE, [functools.partial(self.look, key) for key in due])

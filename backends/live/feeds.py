@@ -67,7 +67,7 @@ class ApplicationsFeed:
         self._heard_at: float | None = None
         self._last_key = ("", "")
         self._burst_over = False
-        self._expected: set[AppKey] = set()
+        self._expected: set[AppKey] | None = None
         self._listed: int | None = None
         self._list_due = 0.0
         self.status = FeedStatus(name=name, since=now())
@@ -94,7 +94,7 @@ class ApplicationsFeed:
         loop = asyncio.get_running_loop()
         self._first: asyncio.Future[None] = loop.create_future()
         self._heard_at, self._last_key, self._burst_over = None, ("", ""), False
-        self._expected = set()
+        self._expected = None
         opened = loop.time()
         self._list_due = opened if self._listed is None else opened + self._times.unproven
         stream = self._argocd.watch_applications(selector=self._selector, rows=self._narrow)
@@ -135,7 +135,8 @@ class ApplicationsFeed:
         key = event.application.key
         in_burst = event.type == "ADDED" and key > self._last_key  # it is sorted by namespace and name
         if not self._burst_over:
-            self._expected.discard(key)
+            if self._expected:
+                self._expected.discard(key)
             if not in_burst:
                 self._end_burst()
         elif in_burst and self._store.row(key) is not None:  # added, and known: it paused, it was not over
@@ -161,10 +162,12 @@ class ApplicationsFeed:
             raise Unavailable(f"nothing heard for {self._times.silence:g} s")
         if self._burst_over:
             return silent_at
-        over_at = self._heard_at + (self._times.slow if self._expected else self._times.quiet)
+        pause = self._times.quiet if self._expected is None else self._times.slow if self._expected else self._times.complete
+        over_at = self._heard_at + pause
         if now >= over_at:
             self._end_burst()
-        return max(now, over_at)
+            return now
+        return min(over_at, now + self._times.quiet)  # what is expected may come meanwhile
 
     async def _list(self) -> bool:
         """One list, taken in slices; then what it could not mend. Says whether it was begun after the burst; then the feed is live."""

@@ -30,10 +30,10 @@ from backends.gitops.layout import Layout
 from backends.gitops.repo import Repo
 from backends.gitops.workspace_layout import LAYOUT
 from backends.live.feeds import ApplicationsFeed
-from backends.live.following import Followed, FollowKind, FollowOptions, FollowTimes, Looked
+from backends.live.following import Ask, Followed, FollowKind, FollowOptions, FollowTimes, Looked
 from backends.live.pace import TIMES as FEED_TIMES
 from backends.live.pace import FeedTimes
-from backends.live.pursuit import Ask, Pursuit, mark
+from backends.live.pursuit import Pursuit
 from backends.live.snapshot import FeedStatus
 from backends.live.store import Store
 from backends.live.wanted import wanted_now
@@ -121,7 +121,8 @@ class Follower:
 
     def mark(self) -> None:
         """Remember when each Application was compared last: to be called right before the push, if `ready` is long ago."""
-        self._before = mark(self.store)
+        rows = self.store.publish().rows
+        self._before = {key: row.application.status.reconciled_at for key, row in rows.items()}
 
     async def follow(
         self,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
-from backends.domain.ids import DeploymentId
+from backends.domain.ids import AppKey, DeploymentId, Sha
 from backends.domain.milestones import Milestones
 from backends.domain.rollout import Rollout, Seen, Wanted
 from backends.domain.verdict import Verdict
 from backends.domain.why import Why
 
-__all__ = ["FollowKind", "FollowOptions", "FollowTimes", "Followed", "Looked"]
+__all__ = ["Ask", "FollowKind", "FollowOptions", "FollowTimes", "Followed", "Looked"]
 
 
 class FollowKind(enum.StrEnum):
@@ -42,8 +43,12 @@ class FollowTimes(msgspec.Struct, frozen=True, kw_only=True):
     """A feed that never was live for this long: Argo CD cannot be reached."""
     windows: float = 60.0
     """Between two questions about sync windows while a row stays OutOfSync without an operation."""
+    resources: float = 10.0
+    """Between two questions about what differs, or is left of what is deleted."""
     tree: float = 2.0
     """Between two trees of a target that is followed without a stream of its own."""
+    tree_streamed: float = 15.0
+    """The same beside a stream, which says nothing of what changed while it opened."""
     evidence: float = 3.0
     """How long a bad verdict waits for the tree that tells why."""
     absent: float = 0.5
@@ -102,3 +107,17 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     seen: Seen
     rollout: Rollout
     why: Why
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What is followed: a commit, of which kind, for whom."""
+
+    commit: Sha
+    kind: FollowKind
+    targets: tuple[DeploymentId, ...]
+    environment: str = ""
+    paths: tuple[str, ...] = ()
+    """What the commit changed; empty: asked of git."""
+    before: Mapping[AppKey, datetime | None] = {}
+    """`reconciledAt` of each Application in the last look before the push."""
+    has_hooks: Mapping[DeploymentId, bool] = {}

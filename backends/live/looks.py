@@ -12,6 +12,8 @@ import functools
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
+
 from backends.argocd.protocol import ArgoCD
 from backends.argocd.types import Application, Node, ResourceTree
 from backends.domain import operation, pods, upkeep
@@ -64,6 +66,8 @@ class Looks:
     def seen(self, target: Target, *, manager: AppKey | None = None, root: AppKey | None = None) -> Seen:
         """What is known of a target now."""
         app, feed = self.application(target.key), self.feed()
+        if app is not None and app.status.resources is None and target.resources is not None:
+            app = msgspec.structs.replace(app, status=msgspec.structs.replace(app.status, resources=target.resources))
         forbidden = self.refresh_forbidden
         return Seen(
             feed=feed.state,
@@ -91,6 +95,7 @@ class Looks:
         app = seen.application
         self._ask_tree(target, app, followed)
         self._ask_windows(target, app)
+        self._ask_resources(target, app)
         self._ask_events(target)
         if app is None and seen.feed is FeedState.LIVE and not (target.deleted or target.not_found or target.forbidden):
             self._ask_absent(target, seen, contains, self._options.times.absent if followed else 0.0)
@@ -123,6 +128,13 @@ class Looks:
         except BackendError:  # not allowed or not now: nobody says that it is blocked
             target.windows = None
 
+    async def get_resources(self, target: Target) -> None:
+        try:
+            answer = await self._argocd.get_application(target.key, project=target.project_of(self.application(target.key)))
+        except BackendError:  # the row still tells that something differs or is left
+            return
+        target.resources = answer.status.resources
+
     async def get_events(self, target: Target, node: Node) -> None:
         project = target.project_of(self.application(target.key))
         try:
@@ -151,17 +163,18 @@ class Looks:
         if app is None or not rolls_out(app):
             self._errands.stop(stream)
             return
-        if self._errands.running(stream):
-            return
-        if followed and self._errands.count("stream") < self._options.streams:
+        every = self._options.times.tree
+        if followed and not self._errands.running(stream) and self._errands.count("stream") < self._options.streams:
             self._errands.start(stream, functools.partial(self._stream_tree, target), counts=False)
-        elif target.due("tree", now := _time(), self._options.times.tree) and self._errands.start(
-            name, functools.partial(self.get_tree, target)
-        ):
+        if self._errands.running(stream):
+            every = self._options.times.tree_streamed
+        if target.due("tree", now := _time(), every) and self._errands.start(name, functools.partial(self.get_tree, target)):
             target.asked["tree"] = now
 
     async def _stream_tree(self, target: Target) -> None:
+        """Every change of a tree; a stream says nothing when it opens, so each opening has the tree asked for."""
         while True:
+            target.asked.pop("tree", None)
             stream = self._argocd.watch_tree(target.key, project=target.project_of(self.application(target.key)))
             try:
                 async for tree in stream:
@@ -193,6 +206,19 @@ class Looks:
             ("windows", target.key), functools.partial(self.get_windows, target)
         ):
             target.asked["windows"] = now
+
+    def _ask_resources(self, target: Target, app: Application | None) -> None:
+        """Which resources differ, or are left of what is deleted: feeds do without the longest part of an Application."""
+        if app is None or app.partial:
+            return
+        if app.metadata.deletion_timestamp is None and (app.status.sync.status != "OutOfSync" or _busy(app)):
+            target.resources = None
+            target.asked.pop("resources", None)
+            return
+        if target.due("resources", now := _time(), self._options.times.resources) and self._errands.start(
+            ("resources", target.key), functools.partial(self.get_resources, target)
+        ):
+            target.asked["resources"] = now
 
     def _ask_events(self, target: Target) -> None:
         for node in self._unplaced(target)[:PODS]:

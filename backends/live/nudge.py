@@ -31,7 +31,7 @@ MOST = 50
 """Readers of a shared layer that are asked in one go; more are asked in slices of as many, with progress."""
 POLLED = 500
 """Readers from this many on are left to Argo CD's polling: asking would take longer."""
-_SHARED = ("apps/", "environments/", "charts/")
+_NEVER_READ = ("control/", "bootstrap/", "clusters/", "pipelines/")
 
 
 class Role(enum.StrEnum):
@@ -114,7 +114,7 @@ def nudges(paths: Iterable[str], before: Tree, after: Tree, workspace: Workspace
 
 def readers(tree: Tree, paths: Sequence[str], repo_url: str, *, layout: Layout = LAYOUT) -> Iterator[Place]:
     """The deployments whose sources read one of these files. Thousands cost one read of all application.yaml and a parse of those that fit."""
-    wanted = tuple({part.encode() for path in paths for part in _prefixes(path)})
+    wanted = tuple({part.encode("utf-8", "surrogateescape") for path in paths for part in _prefixes(path)})
     places = {f"{place.folder}/application.yaml": place for place in layout.deployments(tree)}
     for path, data in tree.read_many(places).items():
         if not any(part in data for part in wanted):
@@ -216,7 +216,7 @@ def _deployments(
         place_of = layout.owner(path)
         if place_of is not None and place_of.id not in manifests and f"{place_of.folder}/application.yaml" in after:
             yield _nudge(place_of, workspace)
-    shared = [path for path in changed if path.startswith(_SHARED)]
+    shared = [path for path in changed if not path.startswith(_NEVER_READ) and layout.owner(path) is None]
     if shared:
         for place in readers(after, shared, workspace.repo_url, layout=layout):
             if place.id not in manifests:

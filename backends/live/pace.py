@@ -17,6 +17,8 @@ class FeedTimes(msgspec.Struct, frozen=True, kw_only=True):
     """Between two lists while the stream is open."""
     quiet: float = 0.25
     """A burst that pauses this long is over; it has no end mark."""
+    complete: float = 0.05
+    """The same once everything that the first list named has come."""
     slow: float = 5.0
     """The same while Applications of the first list have not come yet."""
     silence: float = 35.0

@@ -7,7 +7,6 @@ when somebody has to be asked, and when what is known is too little to end a wai
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -15,41 +14,28 @@ import msgspec
 
 from backends.argocd.protocol import ArgoCD
 from backends.domain import specs, upkeep
-from backends.domain.ids import AppKey, DeploymentId, Sha, is_sha
+from backends.domain.ids import AppKey, DeploymentId, Sha
 from backends.domain.milestones import Milestones, observe
 from backends.domain.rollout import FeedState, Rollout, Seen, Stage, Wanted, derive, settle
 from backends.domain.verdict import Verdict
 from backends.domain.why import why
 from backends.domain.workspace import Workspace
-from backends.engine import Cancel, in_thread
-from backends.errors import BackendError
+from backends.engine import in_thread
 from backends.gitops.layout import Layout
 from backends.gitops.repo import Repo
 from backends.live import nudge
+from backends.live.branch import Branch
 from backends.live.endings import Endings
 from backends.live.errands import Errands
-from backends.live.following import Followed, FollowKind, FollowOptions
+from backends.live.feed_news import FeedNews
+from backends.live.following import Ask, Followed, FollowKind, FollowOptions
 from backends.live.interventions import Interventions
 from backends.live.looks import Looks
 from backends.live.nudge import Notice, Nudge, When
 from backends.live.nudging import Nudging
 from backends.live.store import Row, Store
-from backends.live.target import Target, reconciled
-from backends.live.wanted import places_at, wanted_at
-
-
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What is followed: a commit, of which kind, for whom."""
-
-    commit: Sha
-    kind: FollowKind
-    targets: tuple[DeploymentId, ...]
-    environment: str = ""
-    paths: tuple[str, ...] = ()
-    """What the commit changed; empty: asked of git."""
-    before: Mapping[AppKey, datetime | None] = {}
-    """`reconciledAt` of each Application in the last look before the push."""
-    has_hooks: Mapping[DeploymentId, bool] = {}
+from backends.live.target import Target
+from backends.live.wanted import changed_by, places_at, wanted_at
 
 
 class Pursuit:
@@ -76,7 +62,7 @@ class Pursuit:
         self._ask, self._argocd, self._repo, self._workspace, self._store = ask, argocd, repo, workspace, store
         self._options, self._layout, self._now = options, layout, now
         self._woken = asyncio.Event()
-        self._notes: list[tuple[Target | None, str]] = []
+        self._notes: list[tuple[datetime, Target | None, str]] = []
         self._errands = Errands(options.requests, self._woken.set)
         self._looks = Looks(argocd, store, self._errands, feeds=feeds, options=options, now=now)
         namespace = workspace.argocd.namespace
@@ -89,11 +75,8 @@ class Pursuit:
         self._targets: list[Target] = []
         self._environment: Target | None = None
         self._nudges: tuple[Nudge, ...] = ()
-        self._unknown: set[str] = set()
-        self._fetches = 0
-        self._fetched_at = float("-inf")
-        self._feed_state = FeedState.CONNECTING
-        self._feed_lost: datetime | None = None
+        self._branch = Branch(repo, self._errands, times=options.times, moved=self._renew, failed=lambda text: self._tell(None, text))
+        self._news = FeedNews()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -129,8 +112,8 @@ class Pursuit:
     def _prepare(self) -> None:
         """Everything that git is asked for first; blocking."""
         ask, repo = self._ask, self._repo
-        made = next(repo.log(until=ask.commit, names=not ask.paths, limit=1))
-        paths = ask.paths or made.paths
+        made, changed = changed_by(repo, ask.commit)
+        paths = ask.paths or changed
         after = repo.tree(ask.commit)
         before = repo.tree(made.parents[0]) if made.parents else None
         if self._options.nudge and before is not None:
@@ -144,25 +127,43 @@ class Pursuit:
             self._looks.add(target)
             self._keys |= {key, self._manager(target) or key}
         self._take(self._wanted())
+        if self._options.nudge:
+            self._nudges += self._unnamed()
         if ask.kind is FollowKind.ENVIRONMENT:
             key = AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(ask.environment))
             self._environment = Target(key, project=key.name, environment=ask.environment)
             self._environment.shown = Rollout(stage=Stage.COMMITTED, since=made.at)
             self._keys.add(key)
 
+    def _unnamed(self) -> tuple[Nudge, ...]:
+        """Targets that what the commit changed does not lead to (a release that is followed again): they are asked to look, too."""
+        named = {one.name for one in self._nudges}
+        return tuple(
+            Nudge(name=target.key.name, project=target.project, role=nudge.Role.DEPLOYMENT, environment=target.environment)
+            for target in self._targets
+            if not named & {target.key.name, getattr(self._manager(target), "name", "")} and target.wanted and not target.wanted.removed
+        )
+
     def _wanted(self) -> dict[DeploymentId, Wanted]:
+        self._branch.head = self._repo.head()
         if not self._targets:
             return {}
         before = {target.id: self._before(target) for target in self._targets}
         found = wanted_at(
-            self._repo, self._repo.tree(), [target.id for target in self._targets], self._ask.commit, before=before, layout=self._layout
+            self._repo,
+            self._repo.tree(self._branch.head),
+            [target.id for target in self._targets],
+            self._ask.commit,
+            before=before,
+            layout=self._layout,
         )
         hooks = self._ask.has_hooks
         return {id: msgspec.structs.replace(one, has_hooks=hooks[id]) if id in hooks else one for id, one in found.items()}
 
     def _take(self, found: Mapping[DeploymentId, Wanted]) -> None:
         for target in self._targets:
-            target.wanted = found[target.id]
+            one, known = found[target.id], target.wanted
+            target.wanted = one if known is None else msgspec.structs.replace(one, before=known.before)
 
     def _before(self, target: Target) -> datetime | None:
         return target.wanted.before if target.wanted is not None else self._ask.before.get(target.key)
@@ -171,24 +172,27 @@ class Pursuit:
         """Every follower begins with Committed, whatever Argo CD shows already."""
         wanted = target.wanted
         assert wanted is not None  # noqa: S101 - `_prepare` gave each target one
-        target.shown = Rollout(stage=Stage.COMMITTED, since=wanted.committed_at)
+        seen = self._seen(target)
+        derived = derive(wanted, seen, contains=self._contains, now=self._now())
+        target.shown = derived if derived.stage is Stage.COMMITTED else Rollout(stage=Stage.COMMITTED, since=wanted.committed_at)
         target.milestones = Milestones(commit=wanted.commit, push=wanted.committed_at)
-        return self._seen(target)
+        return seen
 
     # one look at everything
 
     def _round(self, at: float) -> Sequence[Followed]:
         steps: list[Followed] = []
-        self._note_feed()
+        if news := self._news.heard(self._looks.feed(), self._now()):
+            self._tell(None, news)
         for target in self._targets:
             if target.verdict is None:
                 steps += self._look(target, at)
         if self._environment is not None and self._environment.verdict is None:
             steps += self._look_environment(self._environment, at)
         notes, self._notes = self._notes, []
-        steps[:0] = [self._noted(target, text) for target, text in notes]
-        self._nudging.tend(self._ready, live=self._feed_state is FeedState.LIVE)
-        self._fetch(at)
+        steps[:0] = [self._noted(*one) for one in notes]
+        self._nudging.tend(self._ready, live=self._news.state is FeedState.LIVE)
+        self._branch.tend()
         return steps
 
     def _look(self, target: Target, at: float) -> Sequence[Followed]:
@@ -232,31 +236,11 @@ class Pursuit:
         return AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(target.environment))
 
     def _contains(self, revision: str, commit: Sha) -> bool | None:
-        found = self._repo.contains(revision, commit)
-        if found is None and is_sha(revision):
-            self._unknown.add(revision)
-        return found
+        return self._branch.contains(revision, commit)
 
-    def _fetch(self, at: float) -> None:
-        """Bring commits that Argo CD has seen and we have not; at most one fetch at a time."""
-        unknown, self._unknown = self._unknown, set()
-        if not unknown:
-            self._fetches = 0
-            return
-        times = self._options.times
-        pause = min(times.fetch * 2.0**self._fetches, times.fetch_longest) if self._fetches else 0.0
-        if at - self._fetched_at >= pause and self._errands.start("fetch", self._bring, counts=False):
-            self._fetches, self._fetched_at = self._fetches + 1, at
-
-    async def _bring(self) -> None:
-        cancel, before = Cancel(), self._repo.head()
-        try:
-            head = await in_thread(functools.partial(self._repo.fetch, cancel=cancel), cancel=cancel)
-            if head != before:
-                found = await in_thread(self._wanted)
-                self._take(found)
-        except BackendError as error:
-            self._tell(None, f"the repository cannot be fetched: {error.message}")
+    async def _renew(self) -> None:
+        """The branch has moved: there may be later specs, and newer releases of what is followed."""
+        self._take(await in_thread(self._wanted))
 
     # asking Argo CD to look
 
@@ -280,19 +264,8 @@ class Pursuit:
     # telling
 
     def _tell(self, target: Target | None, text: str) -> None:
-        self._notes.append((target, text))
+        self._notes.append((self._now(), target, text))
         self._woken.set()
-
-    def _note_feed(self) -> None:
-        feed = self._looks.feed()
-        if feed.state is self._feed_state:
-            return
-        before, self._feed_state = self._feed_state, feed.state
-        if feed.state is FeedState.STALE:
-            self._feed_lost = self._now()
-            self._notes.append((None, f"no news from Argo CD: {feed.error}" if feed.error else "no news from Argo CD"))
-        elif feed.state is FeedState.LIVE and before is FeedState.STALE and self._feed_lost is not None:
-            self._notes.append((None, f"gap {(self._now() - self._feed_lost).total_seconds():.0f} s: what happened meanwhile was not seen"))
 
     def _followed(self, target: Target, found: Verdict | None, seen: Seen) -> Followed:
         assert target.wanted is not None  # noqa: S101
@@ -307,13 +280,13 @@ class Pursuit:
             verdict=found,
         )
 
-    def _noted(self, target: Target | None, text: str) -> Followed:
+    def _noted(self, at: datetime, target: Target | None, text: str) -> Followed:
         about = target if target is not None else self._environment
         shown = about.shown if about is not None else None
         if shown is None:
             shown = self._targets[0].shown if self._targets else None
         return Followed(
-            at=self._now(),
+            at=at,
             deployment=target.id if target is not None else None,
             rollout=shown or Rollout(stage=Stage.COMMITTED),
             milestones=target.milestones if target is not None else None,
@@ -349,8 +322,3 @@ def _after_push(wanted: Wanted, compared: datetime | None) -> Wanted:
     if wanted.before is None or compared is None or compared > wanted.before:
         return wanted
     return msgspec.structs.replace(wanted, before=compared - timedelta(microseconds=1))
-
-
-def mark(store: Store) -> dict[AppKey, datetime | None]:
-    """`reconciledAt` of every Application as it is known now: to be taken right before a push."""
-    return {key: reconciled(row.application) for key, row in store.publish().rows.items()}

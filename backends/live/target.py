@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from backends.argocd.types import Application, Event, ResourceTree, SyncWindows
+from backends.argocd.types import Application, Event, ResourceStatus, ResourceTree, SyncWindows
 from backends.domain.ids import AppKey, DeploymentId
 from backends.domain.milestones import Milestones
 from backends.domain.rollout import Rollout, Wanted
@@ -24,6 +22,8 @@ class Target:
         self.verdict: Verdict | None = None
         self.tree: ResourceTree | None = None
         self.windows: SyncWindows | None = None
+        self.resources: tuple[ResourceStatus, ...] | None = None
+        """What the Application says of its resources, where the feed's projection leaves it out and it was asked for."""
         self.scheduling: tuple[Event, ...] = ()
         self.deleted = False
         """DELETED was seen, or a list begun after the burst lacked it, since the last time it was there."""
@@ -53,7 +53,3 @@ class Target:
 
     def project_of(self, application: Application | None) -> str:
         return application.project if application is not None else self.project
-
-
-def reconciled(application: Application | None) -> datetime | None:
-    return application.status.reconciled_at if application is not None else None

@@ -7,22 +7,22 @@ For an Application of the workspace what is wanted is its newest release; for an
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
 from backends.argocd.protocol import ArgoCD
 from backends.argocd.types import Application, WatchEvent
-from backends.domain.ids import AppKey, DeploymentId, Sha, is_sha
+from backends.domain.ids import AppKey, DeploymentId, Sha
 from backends.domain.milestones import Milestones, observe, seeded
-from backends.domain.rollout import Rollout, Seen, Wanted, derive, settle
+from backends.domain.rollout import Rollout, Seen, Stage, Wanted, derive, settle
 from backends.domain.why import Why, unmanaged, why
 from backends.domain.workspace import Workspace
-from backends.engine import Cancel, in_thread
-from backends.errors import BackendError
+from backends.engine import in_thread
 from backends.gitops.repo import Repo
+from backends.live.branch import Branch
 from backends.live.errands import Errands
+from backends.live.feed_news import FeedNews
 from backends.live.following import Followed, FollowOptions, Looked
 from backends.live.looks import Looks
 from backends.live.store import Row, Store
@@ -58,8 +58,10 @@ class Watching:
         self._errands = Errands(options.requests, self._woken.set)
         self._looks = Looks(argocd, store, self._errands, feeds=feeds, options=options, now=now)
         self._targets: dict[AppKey, Target] = {}
-        self._unknown: set[str] = set()
-        self._fetched_at = float("-inf")
+        self._notes: list[str] = []
+        self._news = FeedNews()
+        told = self._notes.append
+        self._branch = Branch(repo, self._errands, times=options.times, moved=self._take, failed=told) if repo is not None else None
         self._ends: tuple[Callable[[], Any], ...] = ()
 
     async def __aenter__(self) -> Watching:
@@ -88,19 +90,31 @@ class Watching:
             for target in self._targets.values():
                 before = target.shown
                 looked = self._look(target, settled=True)
-                if before is None or _told(before) != _told(looked.rollout):
+                if before is None or _shown(before) != _shown(looked.rollout):
                     yield Followed(
                         at=self._now(), deployment=target.id, rollout=looked.rollout, why=looked.why, milestones=target.milestones
                     )
-            self._fetch()
+            if self._branch is not None:
+                self._branch.tend()
+            for text in self._told():
+                shown = next((target.shown for target in self._targets.values() if target.shown), Rollout(stage=Stage.UNKNOWN))
+                yield Followed(at=self._now(), deployment=None, rollout=shown, note=text)
             held = any(t.shown is not None and (t.shown.pending or t.shown.held) for t in self._targets.values())
             await self._rest(self._options.times.tick if held else self._options.times.idle)
+
+    def _told(self) -> list[str]:
+        """What there is to tell beside where Applications stand."""
+        if news := self._news.heard(self._looks.feed(), self._now()):
+            self._notes.append(news)
+        notes = self._notes.copy()
+        self._notes.clear()
+        return notes
 
     async def once(self) -> dict[AppKey, Looked]:
         """One look at each: what the feed shows, and beside it what the first derivation says matters."""
         found = self._all()
-        if self._unknown and self._repo is not None:
-            await self._bring()
+        if self._branch is not None and self._branch.incomplete:
+            await self._branch.bring()
             found = self._all()
         rest = [key for key in found if self._targets[key].asked]
         if rest:
@@ -111,7 +125,6 @@ class Watching:
         return found
 
     def _all(self) -> dict[AppKey, Looked]:
-        self._unknown.clear()
         return {key: self._look(target) for key, target in self._targets.items()}
 
     def _look(self, target: Target, *, settled: bool = False) -> Looked:
@@ -145,33 +158,16 @@ class Watching:
         return self._looks.seen(target, manager=manager, root=root)
 
     def _contains(self, revision: str, commit: Sha) -> bool | None:
-        found = self._repo.contains(revision, commit) if self._repo is not None else revision == commit
-        if found is None and is_sha(revision):
-            self._unknown.add(revision)
-        return found
+        return self._branch.contains(revision, commit) if self._branch is not None else revision == commit
 
     async def _take(self) -> None:
+        if self._branch is not None and self._repo is not None:
+            self._branch.head = self._repo.head()
         wanted = await in_thread(self._read)
         for target in self._targets.values():
             target.wanted = one = wanted.get(target.id)
             if one is not None and (target.milestones is None or target.milestones.commit != one.commit):
                 target.milestones = Milestones(commit=one.commit, push=one.committed_at)
-
-    def _fetch(self) -> None:
-        unknown, self._unknown = self._unknown, set()
-        now = asyncio.get_running_loop().time()
-        if unknown and now - self._fetched_at >= self._options.times.again and self._errands.start("fetch", self._bring, counts=False):
-            self._fetched_at = now
-
-    async def _bring(self) -> None:
-        if self._repo is None:
-            return
-        cancel, before = Cancel(), self._repo.head()
-        try:
-            if await in_thread(functools.partial(self._repo.fetch, cancel=cancel), cancel=cancel) != before:
-                await self._take()
-        except BackendError:  # what is not here stays "fetching …", which is what there is to tell
-            return
 
     def _observed(self, before: Row | None, after: Row | None) -> None:
         row = after or before
@@ -210,7 +206,7 @@ class OneApplication:
         return self._argocd.get_application(key, project=project)
 
 
-def _told(rollout: Rollout) -> tuple[object, ...]:
+def _shown(rollout: Rollout) -> tuple[object, ...]:
     return (rollout.stage, rollout.flags, rollout.reason, rollout.progress)
 
 

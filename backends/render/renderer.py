@@ -91,6 +91,11 @@ class Renderer:
             return Rendered(missing=NO_HELM)
         return helm.render(request, self._helm, self._exports, deadline=deadline, cancel=cancel)
 
+    @property
+    def renders_charts(self) -> bool:
+        """Whether there is a Helm to render charts with; `NO_HELM` says what to do where there is none."""
+        return self._helm is not None
+
     def warm(self) -> None:
         """Get ready in the background for a chart that is about to be rendered."""
         if isinstance(self._helm, HelmSdk):

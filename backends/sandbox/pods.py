@@ -1,7 +1,7 @@
 """The kubelets and the scheduler of one simulated cluster: what a pod does is decided by the tag of its first container's image.
 
 …crash… crash-loops, …pull… cannot be pulled, …never… runs and never gets ready, …slow… is ready after 20 s, anything else after about
-2 s. Pods of Jobs end about 3 s after they started; with "fail" in the image they fail. Requests that no node can hold leave a pod
+2 s. Pods of Jobs end about 3 s after they started (…slow…: 20 s); with "fail" in the image they fail. Requests that no node can hold leave a pod
 pending. Delays are those of the recorded server's simulated kubelets.
 """
 
@@ -86,7 +86,7 @@ class Pods:
                 return _Step(10.0, 5.0, self._pull_again) if _backs_off(pod) else _Step(1.5, 0.0, self._pull_fails)
             return _Step(0.7, 1.2, self._start)
         if _is_of_job(pod):
-            return _Step(2.0, 1.5, self._finish)
+            return _Step(20.0 if tag == "slow" else 2.0, 1.5, self._finish)
         if tag == "crash":
             return _Step(2.5, 0.0, self._crash) if int(first.get("restartCount", 0)) < _MOST_RESTARTS else None
         if tag == "never" or dig(find_condition(status.get("conditions"), "Ready"), "status") == "True":

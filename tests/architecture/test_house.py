@@ -90,4 +90,7 @@ def test_the_wheel_holds_the_three_floors_and_nothing_else(tmp_path: Path) -> No
         names = wheel.namelist()
     assert {*FLOORS} == {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert {f"{floor}/py.typed" for floor in FLOORS} <= set(names)
+    starter = {str(path.relative_to(ROOT)) for path in (ROOT / "backends/gitops/starter").rglob("*") if path.is_file()}
+    assert starter
+    assert starter <= set(names)
     assert [] == [name for name in names if "/tests/" in name or name.endswith((".pyc", ".orig"))]

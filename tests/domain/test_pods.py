@@ -108,6 +108,45 @@ def test_a_pod_that_runs_and_is_not_ready_is_worth_a_word_and_no_alarm() -> None
     assert () == pods.degrading(found)
 
 
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Caused by apps/Deployment:web-prod/web", "waits for Deployment web"),
+        (
+            "Caused by /Service:web-prod/web, apps/StatefulSet:db/db and 2 more resources",
+            "waits for Service web, StatefulSet db and 2 more resources",
+        ),
+        ("something else: apps", "something else: apps"),
+        ("", ""),
+    ],
+)
+def test_the_cause_of_a_health_is_told_as_people_name_resources(message: str, expected: str) -> None:
+    assert expected == pods.cause(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Waiting for rollout to finish: observed deployment generation less than desired generation",
+        "Waiting for statefulset spec update to be observed...",
+        "Waiting for rollout to finish: observed daemon set generation less than desired generation",
+    ],
+)
+def test_pods_of_before_are_not_counted_for_a_specification_nobody_has_begun_with(message: str) -> None:
+    workload = {"kind": "Deployment", "uid": "web", "name": "web", "health": {"status": "Progressing", "message": message}}
+    assert "" == str(pods.readiness(tree(workload, pod("a", "Running", health="Healthy", Containers="1/1"))))
+
+
+def test_a_broken_pod_of_before_holds_a_stateful_set_up() -> None:
+    workload = {"kind": "StatefulSet", "uid": "db", "name": "db", "health": {"status": "Progressing", "message": "Waiting for 1 pods"}}
+    stuck = tree(workload, pod("db-1", "CrashLoopBackOff", owner="db", created=-60, health="Degraded", Restart_Count="6"))
+    sentence = "a pod of the release before holds it up until it is deleted: db-1: CrashLoopBackOff, 6 restarts"
+
+    assert [sentence, ""] == [pods.blocked(stuck, since=PUSH, now=PUSH + timedelta(seconds=at)) for at in (10, 9)]
+    assert "" == pods.blocked(stuck, since=PUSH - timedelta(seconds=61), now=NOW)
+    assert "" == pods.blocked(stuck, since=None, now=NOW)
+
+
 def test_the_worst_comes_first() -> None:
     crash = pod("z", "CrashLoopBackOff", health="Degraded", Restart_Count="3")
     found = pods.troubles(tree(pod("a", "containerFailed", health="Degraded"), crash).nodes[2:], now=NOW)

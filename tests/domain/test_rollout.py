@@ -72,7 +72,7 @@ def test_deleting_says_what_is_left() -> None:
         }
     )
     assert "Deleting" == rollout.stage
-    assert "1 resources are left: Service/web; finalizer resources-finalizer.argocd.argoproj.io" == rollout.reason
+    assert "1 resource is left: Service/web; finalizer resources-finalizer.argocd.argoproj.io" == rollout.reason
     assert PUSH + timedelta(seconds=60) == rollout.since
 
 
@@ -310,6 +310,18 @@ def test_a_failed_operation_for_our_commit_is_a_failed_sync(changes: dict[str, A
     assert ("SyncFailed", "one or more objects failed to apply") == (rollout.stage, rollout.reason)
 
 
+@pytest.mark.parametrize(
+    ("message", "said", "reason"),
+    [
+        ("failed to apply, reason: it is invalid", "it is invalid", "Deployment/web: failed to apply, reason: it is invalid"),
+        ("failed to apply", "it is invalid", "failed to apply: Deployment/web: it is invalid"),
+    ],
+)
+def test_a_failed_sync_names_the_resource_and_says_its_error_once(message: str, said: str, reason: str) -> None:
+    results = {"revision": OURS, "resources": [{"kind": "Deployment", "name": "web", "status": "SyncFailed", "message": said}]}
+    assert reason == one({"status.operationState": operation(phase="Failed", message=message, syncResult=results)}).reason
+
+
 def test_a_failed_operation_of_an_older_revision_is_not_ours() -> None:
     assert "Live" == one({"status.operationState": operation(OLD, "Failed", message="x")}).stage
 
@@ -370,6 +382,15 @@ def test_a_manual_environment_waits_for_you() -> None:
     assert (("Detected", {"needs_you"}), "waits for Sync") == (said(rollout), rollout.reason)
 
 
+@pytest.mark.parametrize(("heals", "compared", "flags"), [(False, -31, {"needs_you"}), (False, -29, set()), (True, -31, set())])
+def test_what_automated_sync_leaves_alone_without_self_heal_needs_you(heals: bool, compared: float, flags: set[str]) -> None:
+    spec = SPEC | {"syncPolicy": {"automated": {"prune": True, "selfHeal": heals}}}
+    last = {"status.history": LIVE["status"]["history"][:1], "status.operationState": operation(OLD)}
+    at = {"status.reconciledAt": (NOW + timedelta(seconds=compared)).isoformat()}
+    rollout = one(OUT_OF_SYNC | last | at | {"spec": spec}, want={"specs": (spec,)})
+    assert (("Detected", flags), bool(flags)) == (said(rollout), "self-heal is off" in rollout.reason)
+
+
 def test_drift_says_what_differs() -> None:
     resources = [{"kind": "Deployment", "name": "web", "status": "OutOfSync"}, {"kind": "Service", "name": "web", "status": "Synced"}]
     rollout = one(OUT_OF_SYNC | {"status.resources": resources})
@@ -383,7 +404,7 @@ def test_an_older_revision_synced_by_hand_is_drift_by_somebody() -> None:
 
 def test_degraded_as_argo_says_it() -> None:
     rollout = one({"status.health": {"status": "Degraded", "message": "Caused by apps/Deployment:web-prod/web"}})
-    assert ("Degraded", "waits for apps/Deployment:web-prod/web") == (rollout.stage, rollout.reason)
+    assert ("Degraded", "because of Deployment web") == (rollout.stage, rollout.reason)
 
 
 PROGRESSING = {"status.health": {"status": "Progressing", "lastTransitionTime": after(20)}}
@@ -471,6 +492,11 @@ def test_pods_that_crash_while_the_operation_runs_need_attention() -> None:
     assert ("Syncing", {"attention"}) == said(rollout)
 
 
+def test_live_shows_no_count_of_a_tree_from_before_it_was_healthy() -> None:
+    ready = tree(pod("a", "Running", health="Healthy", Containers="1/1"))
+    assert ["1/1 ready", ""] == [one({}, tree=seen).progress for seen in (ready, tree(pod("a", "Running")))]
+
+
 def test_live_since_the_last_of_what_made_it_so() -> None:
     assert PUSH + timedelta(seconds=40) == one().since
     assert PUSH + timedelta(seconds=20) == one({"status.health.lastTransitionTime": after(-60)}).since
@@ -496,6 +522,20 @@ def test_a_partial_operation_skips_hooks(hooks: bool | None, flags: set[str], re
 def test_no_operation_at_all_had_nothing_to_do() -> None:
     rollout = one({"status.history": LIVE["status"]["history"][:1], "status.operationState": operation(OLD)})
     assert (("Live", {"nothing_to_do"}), "the commit changes nothing that runs") == (said(rollout), rollout.reason)
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "more"),
+    [
+        ("PostSync", {"nothing_to_do", "attention"}, "; the sync before it failed: PostSync hook Job/notify: deadline"),
+        ("PreSync", {"nothing_to_do"}, ""),
+    ],
+)
+def test_what_a_sync_left_whose_last_hook_failed_is_live_with_a_word_on_it(kind: str, flags: set[str], more: str) -> None:
+    results = [{"kind": "Job", "name": "notify", "hookType": kind, "hookPhase": "Failed", "message": "deadline"}]
+    state = operation(OLD, "Failed", syncResult={"revision": OLD, "resources": results})
+    rollout = one({"status.history": LIVE["status"]["history"][:1], "status.operationState": state})
+    assert (("Live", flags), f"the commit changes nothing that runs{more}") == (said(rollout), rollout.reason)
 
 
 def test_a_self_heal_after_nothing_to_do_skips_no_hook() -> None:

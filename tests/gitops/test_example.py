@@ -1,10 +1,12 @@
 """The intents rebuild the example workspace byte for byte; golden copies make the test able to fail without it."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from backends.gitops import control, files
+from backends.gitops.intents.init import starter_files
 from backends.gitops.tree import Tree
 from tests.gitops.example import STORY, built
 from tests.shared import need_shared
@@ -58,3 +60,15 @@ def test_control_files_derived_from_what_was_written_are_what_was_written(worksp
     for name in files.environments(workspace):
         assert workspace.read(files.manager_file(name)) == control.manager_yaml(found, name)
         assert workspace.read(files.project_file(name)) == control.project_yaml(found, files.environment(workspace, name), apps)
+
+
+def test_the_starter_chart_is_packed_with_the_program() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+    assert "gitops/starter/**" in project["tool"]["setuptools"]["package-data"]["backends"]
+    assert {
+        "charts/service/1.0.0/Chart.yaml",
+        "charts/service/1.0.0/templates/deployment.yaml",
+        "charts/service/1.0.0/templates/migrate.yaml",
+        "charts/service/1.0.0/templates/service.yaml",
+        "charts/service/1.0.0/values.yaml",
+    } == set(starter_files())

@@ -148,6 +148,17 @@ def test_the_history_of_a_deployment_survives_its_removal(remote: Path, repo: Re
     assert ("delete", "deploy") == (last_changes(repo)[API].op, last_changes(repo)[WEB].op)
 
 
+def test_a_pause_is_told_and_is_no_release(remote: Path, repo: Repo) -> None:
+    commit(remote, {f"{PLACES[API]}/deployment.yaml": "paused: {}\n"}, f"pause(api)\n\n{trailers('pause', API)}")
+
+    assert ["pause", "deploy"] == [op for op, _ in told(repo, deployment=API)]
+    assert "deploy" == last_changes(repo)[API].op
+
+    commit(remote, {f"{PLACES[API]}/application.yaml": "spec: {}\n"}, "self-heal off, by hand")
+    repo.fetch()
+    assert "deploy" == last_changes(repo)[API].op
+
+
 def test_a_forged_trailer_moves_nobodys_newest_release(remote: Path, repo: Repo) -> None:
     commit(remote, {"README.md": "x"}, f"innocent\n\n{trailers('delete', WEB)}\nTiphys-Deployment: ../../etc\n")
     repo.fetch()

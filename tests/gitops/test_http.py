@@ -99,6 +99,13 @@ def test_a_person_is_asked_when_a_function_is_given(server: GitServer, tmp_path:
     ] == [(question.kind, question.origin) for question in asked]
 
 
+def test_nobody_is_asked_for_what_the_url_says_and_what_is_given_apart_goes_before(server: GitServer, tmp_path: Path) -> None:
+    server.user = "rig:s3cret"
+
+    assert opened(server, tmp_path, user="rig:s3cret", credentials=lambda question: pytest.fail("asked")).fetch() is not None
+    assert opened(server, tmp_path, user="rig:old", credentials=Credentials(Secret("s3cret"), "rig")).fetch() is not None
+
+
 @pytest.mark.parametrize(
     ("user", "kind"), [("", Trouble.NO_CREDENTIALS), ("rig", Trouble.NO_CREDENTIALS), ("rig:wrong", Trouble.UNAUTHORIZED)]
 )

@@ -1,6 +1,7 @@
 """Many writers on one remote, each a process with a clone of its own, as on eight hosts: nothing lost, nothing twice, nothing by force."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,28 @@ def test_recovery_works_after_others_have_gone_on(remote: Path, tmp_path: Path, 
         recover(journal, repo)
 
     assert {change, *(result.change for result in others)} == set(changes(remote))
+    assert_never_forced(remote)
+
+
+def test_a_push_that_outlives_its_writer_is_not_done_twice(remote: Path, tmp_path: Path) -> None:
+    hook = remote / "hooks" / "pre-receive"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/receiving\nsleep 0.7\n")
+    hook.chmod(0o755)
+    change = mint_change_id()
+    writer = crowd.start(job(remote, tmp_path, "w", change=change))
+    until = time.monotonic() + 30
+    while not (tmp_path / "receiving").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    writer.kill()  # its git goes on
+    writer.communicate()
+
+    journal = Journal(tmp_path / "state" / "w", encode)
+    with Repo.open(str(remote), cache_dir=tmp_path / "cache" / "w") as repo:
+        recover(journal, repo)
+
+    assert {change} == set(changes(remote))
+    assert ((), ()) == journal.entries()
     assert_never_forced(remote)
 
 

@@ -58,6 +58,7 @@ TEXTS: list[tuple[str, Trouble, type[Exception]]] = [
     ),
     (f"{PUSH}[remote rejected] (branch is currently checked out)", Trouble.CHECKED_OUT, Conflict),
     (f"{PUSH}[remote rejected] (shallow update not allowed)", Trouble.SHALLOW, GitFailed),
+    ("warning: rejected refs/tiphys/main because shallow roots are not allowed to be updated", Trouble.SHALLOW, GitFailed),
     (
         f"remote: fatal: write error: No space left on device\nerror: remote unpack failed: unpack-objects abnormal exit\n{PUSH}[remote rejected] (unpacker error)",
         Trouble.REMOTE_STORAGE,

@@ -4,12 +4,14 @@ import os
 import stat
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from backends.domain.ids import ChangeId, Sha, mint_change_id
 from backends.errors import Invalid, Refused
+from backends.gitops import clone
 from backends.gitops.identity import Identity
 from backends.gitops.progress import Progress
 from backends.gitops.repo import Repo
@@ -313,6 +315,22 @@ def test_a_clone_that_was_deleted_meanwhile_is_made_again(remote: Path, repo: Re
 
     assert git(remote, "rev-parse", "main") == repo.fetch()
     assert b"slug: acme\n" == repo.tree().read("tiphys.yaml")
+
+
+def test_what_many_fetches_leave_is_packed_while_reading_goes_on(remote: Path, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clone, "_PACK_LIMIT", 2)
+    for turn in range(4):
+        commit(remote, {f"{turn}/{number}": f"{turn} {number}" for number in range(120)}, f"turn {turn}")
+        repo.fetch()
+        assert f"{turn} 7".encode() == repo.tree().read(f"{turn}/7")
+
+    until = time.monotonic() + 30
+    while len(list((repo.folder / "objects" / "pack").glob("*.pack"))) > 2:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert [b"0 9", b"3 9"] == [repo.tree().read(f"{turn}/9") for turn in (0, 3)]
+    repo.close()
+    assert b"2 9" == repo.tree().read("2/9")
 
 
 def test_the_reading_process_may_die(repo: Repo) -> None:

@@ -105,7 +105,7 @@ def test_a_typo_suggests_the_nearest_name(read_one: object, suggestion: str, wor
         "environments/prod/environment.yaml",
         "clusters/eu-1.yaml",
         "pipelines/release.yaml",
-        "environments/dev/values.yaml",
+        "environments/prod/values.yaml",
     ],
 )
 def test_a_broken_file_blocks_only_what_depends_on_it(broken: str, workspace: Tree) -> None:
@@ -118,3 +118,16 @@ def test_a_broken_file_blocks_only_what_depends_on_it(broken: str, workspace: Tr
     assert {f"{folder}/release.yaml", f"{folder}/values.release.yaml"} == set(changed(tree, after))
     with pytest.raises(Invalid, match=broken):
         files.parse(broken, tree.read(broken) or b"")
+
+
+@pytest.mark.parametrize(
+    "broken", ["apps/web/values.yaml", "environments/dev/values.yaml", "deployments/dev/web/web-dev-zz45ab/values.yaml"]
+)
+@pytest.mark.parametrize("data", [b"{}\nkind: [\n", b"a: 1\na: 2\n", None])
+def test_values_that_a_deployment_reads_must_be_readable_to_deploy_it(broken: str, data: bytes | None, workspace: Tree) -> None:
+    from backends.domain.record import Image
+    from backends.gitops.intents import Deploy
+
+    tree = workspace.without(broken) if data is None else workspace.with_file(broken, data)
+    with pytest.raises(Invalid, match=broken):
+        Deploy(app="web", targets=(old("web-dev-zz45ab", "dev"),), images={"main": Image(tag="2.0")}).apply(tree)

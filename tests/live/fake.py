@@ -23,11 +23,20 @@ from tests.live.samples import added, deleted, modified, projected
 class Stream:
     """One open stream of the fake."""
 
-    def __init__(self, selector: str, name: str) -> None:
+    def __init__(self, selector: str, name: str, *, rows: bool) -> None:
+        self.rows = rows
         self.matches = selectors.parse(selector)
         self.name = name
         self.queue: asyncio.Queue[WatchEvent | BackendError | str | None] = asyncio.Queue()
         self.subscribed = False
+
+    def show(self, event: WatchEvent) -> WatchEvent:
+        """The event as this stream's projection lets it through."""
+        if not self.rows:
+            return event
+        full = event.application
+        metadata = msgspec.structs.replace(projected(full).metadata, uid=full.metadata.uid, resource_version=full.metadata.resource_version)
+        return msgspec.structs.replace(event, application=msgspec.structs.replace(projected(full), metadata=metadata))
 
     def wants(self, application: Application) -> bool:
         return self.matches(application.metadata.labels or {}) and self.name in ("", application.metadata.name)
@@ -50,6 +59,8 @@ class FakeArgoCD:
         self.keepalive: float | None = 15.0
         self.lossy = False
         self.trees: dict[AppKey, ResourceTree] = {}
+        self.silent_trees = False
+        """A stream of a tree tells changes alone, as the real one does, and there is none."""
         self.object_events: dict[str, tuple[Event, ...]] = {}
         self.windows = SyncWindows(can_sync=True)
         self.opened = 0
@@ -82,7 +93,7 @@ class FakeArgoCD:
     def _send(self, event: WatchEvent) -> None:
         for stream in self.streams:
             if stream.subscribed and stream.wants(event.application) and not self.lossy:
-                stream.queue.put_nowait(event)
+                stream.queue.put_nowait(stream.show(event))
 
     # what feeds ask
 
@@ -112,13 +123,13 @@ class FakeArgoCD:
         self.calls.append("watch")
         self._refuse(None)
         self.opened += 1
-        stream = Stream(selector, name)
+        stream = Stream(selector, name, rows=rows)
         self.streams.append(stream)
         try:
             burst = [self.truth[key] for key in sorted(self.truth) if stream.wants(self.truth[key])]
             for application in burst:
                 await asyncio.sleep(self.burst_seconds)
-                yield added(application)
+                yield stream.show(added(application))
             await asyncio.sleep(0)
             stream.subscribed = True
             heard = bool(burst)
@@ -149,7 +160,7 @@ class FakeArgoCD:
         while True:
             await asyncio.sleep(0.05)
             tree = self.trees.get(key)
-            if tree is not last and tree is not None:
+            if tree is not last and tree is not None and not self.silent_trees:
                 last = tree
                 yield tree
 

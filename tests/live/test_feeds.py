@@ -98,6 +98,17 @@ def test_first_rows_come_from_the_list_while_the_burst_is_on_its_way() -> None:
     play(argocd, scenario)
 
 
+def test_a_list_that_is_faster_than_the_burst_makes_nobody_wait() -> None:
+    argocd = FakeArgoCD(*(application(f"app-{n}", version=n) for n in range(1, 9)))
+    argocd.burst_seconds = 0.03
+
+    async def scenario(argocd: FakeArgoCD, store: Store, feed: ApplicationsFeed) -> None:
+        assert await live(feed) < 1
+        assert truth(argocd) == seen(store)
+
+    play(argocd, scenario)
+
+
 def test_a_change_reaches_the_snapshot_within_a_tenth_of_a_second() -> None:
     argocd = FakeArgoCD(application("web", version=1))
 

@@ -111,7 +111,7 @@ def faces(applications: dict[AppKey, Application]) -> dict[AppKey, tuple[str, st
     return {k: (app.status.sync.status, app.status.health.status) for k, app in applications.items()}
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(NOT_LOSING)
 def test_with_a_complete_stream_no_list_and_no_get_ever_does_harm(moves: list[tuple[object, ...]]) -> None:
     server, store = play(moves)
@@ -119,7 +119,7 @@ def test_with_a_complete_stream_no_list_and_no_get_ever_does_harm(moves: list[tu
     assert faces(server.truth) == faces(rows(store))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(LOSING)
 def test_after_losses_a_list_and_gets_of_what_it_names_restore_the_truth(moves: list[tuple[object, ...]]) -> None:
     server, store = play(moves)

@@ -130,7 +130,9 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)  # an archive holds the time: as a name it would differ in each process
+@pytest.mark.parametrize(
+    "data", UNREADABLE.values(), ids=UNREADABLE
+)  # an archive holds the time: as a name it would differ in each process
 def test_an_archive_that_cannot_be_read_is_an_error_of_the_chart(sdk: Renderer, data: bytes) -> None:
     with pytest.raises(Invalid, match=r"charts/sub\.tgz"):
         sdk.render(chart({"charts/sub.tgz": data}))

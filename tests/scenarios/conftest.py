@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.gitops.remotes import bare
+from tests.scenarios.line import IMAGE, Repository, run
 from tests.scenarios.shell import ROOT, Shell
 
 REAL = ("TIPHYS_E2E_ARGOCD_URL", "TIPHYS_E2E_ARGOCD_TOKEN_FILE", "TIPHYS_E2E_REPO")
@@ -59,3 +62,26 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one deployment, made once."""
+    home = tmp_path_factory.mktemp("template")
+    (home / ".gitconfig").write_text("[user]\n\tname = Ada Lovelace\n\temail = ada@example.org\n")
+    remote = bare(home / "ws.git")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        assert 0 == run("init", str(remote), "--slug", "acme", "--yes").code
+        for command in (["environment", "dev"], ["app", "web", "--image", IMAGE]):
+            assert 0 == run("create", *command, "--yes").code
+        assert 0 == run("deploy", "web", "--to", "dev", "--image", f"{IMAGE}:1.0", "--yes").code
+    return remote
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, own_home: Path, template: Path) -> Repository:
+    """The workspace before others pushed to it; it is the one that was opened last."""
+    shutil.copytree(template, tmp_path / "ws.git")
+    assert 0 == run("open", str(tmp_path / "ws.git")).code
+    return Repository(tmp_path / "ws.git")

@@ -35,7 +35,7 @@ def the_deployment(shell: Shell, app: str, environment: str) -> dict[str, Any]:
 def test_from_an_empty_repository_to_a_rollback(shell: Shell) -> None:
     slug = shell.slug
     shell.run("init", shell.repo_url, "--slug", slug, "--argocd", shell.argocd_url, *shell.connection, "--yes")
-    assert "nothing to do" in shell.run("init", shell.repo_url, "--slug", slug, "--yes").err
+    assert "nothing to do" in shell.run("init", shell.repo_url, "--slug", slug, *shell.connection, "--yes").err
 
     shell.run("create", "environment", "dev", "--yes", "--wait")
     shell.run("create", "environment", "prod", "--kind", "production", "--promote-from", "dev", "--yes", "--confirm", "prod", "--wait")

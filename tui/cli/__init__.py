@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
 from backends.errors import BackendError
@@ -19,10 +19,21 @@ from tui.cli.output import Output
 
 def run(argv: Sequence[str]) -> NoReturn:
     """Run one command line and leave the process with its exit code."""
-    code = execute(argv)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BrokenPipeError, ValueError):
-            stream.flush()
+    _harden()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell (`>&-`)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
+    with _terminal_as_it_was():
+        code = execute(argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        code = code or 1
+        sys.stderr.write(f"tiphys: stdout cannot be written: {error.strerror}\n")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)  # daemon threads may be inside Git or a dead server: nothing is left that needs tidying
 
 
@@ -33,13 +44,14 @@ def execute(argv: Sequence[str]) -> int:
     output = Output.plain()
     try:
         arguments = parse(argv)
+        argv = ()  # a header or a URL in it may be secret
         output = Output(
             form=arguments.output,
             color=not arguments.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty(),
             debug=arguments.debug,
         )
         work = arguments.command(arguments, output)
-        return work if isinstance(work, int) else _complete(work)
+        return work if isinstance(work, int) else _complete(work, output)
     except BackendError as error:
         output.error(error)
         return error.exit_code
@@ -57,11 +69,40 @@ def execute(argv: Sequence[str]) -> int:
         return 1
 
 
-def _complete(command: Coroutine[Any, Any, int]) -> int:
+@contextlib.contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """A password that is being typed when the command ends must not leave the shell without an echo."""
+    try:
+        import termios
+
+        before = termios.tcgetattr(0)
+    except (ImportError, termios.error):
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, before)
+
+
+def _harden() -> None:
+    """No core file of a process that holds tokens; and what threads die of is said like everything else, cleaned."""
+    import resource
+    import threading
+
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    output = Output.plain()
+    threading.excepthook = lambda told: output.unheard(told.exc_value, f"in the thread {told.thread.name if told.thread else '?'}")
+
+
+def _complete(command: Coroutine[Any, Any, int], output: Output) -> int:
     import asyncio
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    loop.set_exception_handler(lambda _loop, context: output.unheard(context.get("exception"), str(context.get("message", ""))))
     task = loop.create_task(command)
     with contextlib.suppress(ValueError, NotImplementedError):  # not the main thread
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -75,3 +116,4 @@ def _complete(command: Coroutine[Any, Any, int]) -> int:
             left.cancel()
         loop.run_until_complete(asyncio.sleep(0))
         asyncio.set_event_loop(None)
+        loop.close()

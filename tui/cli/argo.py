@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from backends.argocd.types import SyncResource
-from backends.errors import Invalid, Refused
+from backends.errors import Forbidden, Invalid, Refused
 from backends.text import clean
 from tui.cli.application import find
 from tui.cli.output import Output
@@ -30,7 +31,14 @@ async def terminate(arguments: argparse.Namespace, output: Output) -> int:
     """End the operation that runs."""
     async with opened(arguments, output, argocd=True) as workspace:
         found = await find(workspace.server, arguments.name)
-        await workspace.server.terminate(found.key, project=found.project)
+        try:
+            await workspace.server.terminate(found.key, project=found.project)
+        except Forbidden as error:
+            if not error.maybe_missing:
+                raise
+            raise Forbidden(
+                "you may see it and not end its operation", target=str(found.key), hint="it takes the right to sync it"
+            ) from None
         output.note(f"{found.key}: the operation is being terminated")
         return 0
 
@@ -41,7 +49,9 @@ async def sync(arguments: argparse.Namespace, output: Output) -> int:
         server = workspace.server
         found = await find(server, arguments.name)
         if arguments.prune and not arguments.dry_run and not (arguments.yes or arguments.confirm == found.metadata.name):
-            raise Refused("a sync with prune deletes what Git no longer has", hint=f"--yes, or --confirm {found.metadata.name}")
+            raise Refused(
+                "a sync with prune deletes what Git no longer has", hint=f"--yes, or --confirm {shlex.quote(clean(found.metadata.name))}"
+            )
         resources = [_resource(text, found) for text in arguments.resource]
         if resources:
             output.note("a sync of single resources runs no hooks and leaves no history entry")

@@ -13,7 +13,7 @@ from backends.gitops.workspace_layout import LAYOUT
 from backends.text import clean
 from tui.cli.output import Output
 from tui.cli.session import fetched, opened
-from tui.cli.write import waited
+from tui.cli.waiting import carried_out
 
 if TYPE_CHECKING:
     from backends.domain.release import Release
@@ -37,7 +37,7 @@ async def deploy(arguments: argparse.Namespace, output: Output) -> int:
             build=arguments.build,
             taken=frozenset(await workspace.last_changes()),
         )
-        return await waited(workspace, intent, arguments, output)
+        return await carried_out(workspace, intent, arguments, output)
 
 
 async def set_(arguments: argparse.Namespace, output: Output) -> int:
@@ -46,7 +46,7 @@ async def set_(arguments: argparse.Namespace, output: Output) -> int:
         tree = await fetched(workspace, output)
         layer = resolve.layer(tree, arguments.target)
         intent = EditValues(layer=layer, edits=tuple(resolve.edit(text) for text in arguments.changes))
-        return await waited(workspace, intent, arguments, output)
+        return await carried_out(workspace, intent, arguments, output)
 
 
 async def rollback(arguments: argparse.Namespace, output: Output) -> int:
@@ -61,7 +61,7 @@ async def rollback(arguments: argparse.Namespace, output: Output) -> int:
             values = old.read(f"{place.folder}/values.yaml")
             files |= {"values.yaml": values} if values is not None else {}
         output.note(f"back to {release.commit[:10]} of {release.at:%Y-%m-%d %H:%M} by {release.author}: {release.subject}")
-        return await waited(workspace, Rollback(id=place.id, commit=release.commit, files=files), arguments, output)
+        return await carried_out(workspace, Rollback(id=place.id, commit=release.commit, files=files), arguments, output)
 
 
 async def pause(arguments: argparse.Namespace, output: Output) -> int:
@@ -70,21 +70,21 @@ async def pause(arguments: argparse.Namespace, output: Output) -> int:
         tree = await fetched(workspace, output)
         until = moment(arguments.until, now=datetime.now().astimezone())
         intent = Pause(target=resolve.layer(tree, arguments.target), until=until, reason=arguments.reason)
-        return await waited(workspace, intent, arguments, output)
+        return await carried_out(workspace, intent, arguments, output)
 
 
 async def resume(arguments: argparse.Namespace, output: Output) -> int:
     """Automation on again."""
     async with opened(arguments, output, repo=True, argocd=arguments.wait) as workspace:
         tree = await fetched(workspace, output)
-        return await waited(workspace, Resume(target=resolve.layer(tree, arguments.target)), arguments, output)
+        return await carried_out(workspace, Resume(target=resolve.layer(tree, arguments.target)), arguments, output)
 
 
 async def delete(arguments: argparse.Namespace, output: Output) -> int:
     """A deployment's directory: the Manager prunes the Application, its finalizer removes the workloads."""
     async with opened(arguments, output, repo=True, argocd=arguments.wait) as workspace:
         tree = await fetched(workspace, output)
-        return await waited(workspace, Delete(id=resolve.deployment(tree, arguments.id).id), arguments, output)
+        return await carried_out(workspace, Delete(id=resolve.deployment(tree, arguments.id).id), arguments, output)
 
 
 async def _earlier(workspace: Workspace, place: Place, wanted: str) -> Release:

@@ -13,7 +13,8 @@ from backends.gitops.intents import CreateApp, CreateCluster, CreateEnvironment
 from backends.gitops.tree import Tree
 from tui.cli.output import Output
 from tui.cli.session import fetched, opened
-from tui.cli.write import planned_and_run, waited
+from tui.cli.waiting import carried_out
+from tui.cli.write import planned_and_run
 
 
 async def environment(arguments: argparse.Namespace, output: Output) -> int:
@@ -32,7 +33,7 @@ async def environment(arguments: argparse.Namespace, output: Output) -> int:
             protected=arguments.protected,
             new=files.environment_file(arguments.name) not in tree,
         )
-        return await waited(workspace, intent, arguments, output)
+        return await carried_out(workspace, intent, arguments, output)
 
 
 async def app(arguments: argparse.Namespace, output: Output) -> int:

@@ -24,17 +24,17 @@ from backends.domain.environment import EnvironmentKind
 from backends.domain.ids import DeploymentId, mint_change_id
 from backends.domain.sequence import fault
 from backends.domain.stage import Stage
-from backends.errors import ProtocolError, Unavailable
+from backends.errors import ProtocolError, Refused, Unavailable
 from backends.gitops import resolve
 from backends.gitops.intents import CreateApp, CreateCluster, CreateEnvironment, Init, Rollback
 from backends.gitops.workspace_layout import LAYOUT
+from backends.render.renderer import Renderer
 from tui.cli.output import Output
 from tui.cli.waiting import targets_of
 
 if TYPE_CHECKING:
-    from backends.live.following import Followed
-
     from backends.gitops.intent import Intent
+    from backends.live.following import Followed
     from backends.workspace import Workspace
 
 _REGISTRY = "registry.example.org/acme"
@@ -51,6 +51,13 @@ class Ready(msgspec.Struct, frozen=True):
 
 async def demo(arguments: argparse.Namespace, output: Output) -> int:
     """Play the main job; `--speed` is how many times faster than life the sandbox's clusters are."""
+    renderer = Renderer()
+    charts = renderer.renders_charts
+    renderer.close()
+    if not charts:
+        raise Refused(
+            "the sandbox renders real charts, and there is no Helm here", hint="pip install 'tiphys[helm]', or a helm program on the PATH"
+        )
     speed = arguments.speed if arguments.speed != 1.0 else 8.0
     output.note(f"SANDBOX: an Argo CD of its own on loopback, {speed:g} times faster than life; nothing leaves this machine")
     with tempfile.TemporaryDirectory(prefix="tiphys-demo-") as folder, _sandbox(speed) as ready:
@@ -91,8 +98,8 @@ class _Play:
             await self._follow(self._deploy(name, "1.0", "dev", "prod"), Stage.LIVE)
         self._act("web 1.1 to dev: its pods take a while")
         await self._follow(self._deploy("web", "1.1-slow", "dev"), Stage.LIVE)
-        self._act("shop-api 1.1 to dev: its pods crash")
-        bad = self._deploy("shop-api", "1.1-crash", "dev")
+        self._act("shop-api 1.1 to dev: its pods never get ready")
+        bad = self._deploy("shop-api", "1.1-never", "dev")
         await self._follow(bad, Stage.DEGRADED)
         deployment = targets_of(bad, space.tree())[0]
         self._act(f"rolled back: {deployment}")
@@ -117,7 +124,6 @@ class _Play:
     async def _follow(self, intent: Intent, end: Stage | None = None) -> None:
         """Write and follow to the verdict; with `end`, every target's stages must be allowed and end there."""
         from backends.live.following import FollowOptions
-
         from tui.cli.waiting import followed
 
         plan = await self._workspace.plan(intent)

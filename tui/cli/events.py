@@ -23,7 +23,8 @@ from backends.live.store import Store
 from backends.live.tail import Tail, of_release
 from tui.cli import nouns
 from tui.cli.application import find
-from tui.cli.output import Output
+from tui.cli.columns import COLUMNS
+from tui.cli.output import Output, clock
 from tui.cli.session import fetched, opened
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ async def events(arguments: argparse.Namespace, output: Output) -> int:
         await at_most(AT_ONCE, [partial(kubernetes.look, one.key) for one in applications[:MOST]])
         tail.add([of_release(one) for one in reversed(await _commits(workspace, found))])
         if not arguments.follow:
-            output.listing([nouns.event(one) for one in tail.events], nouns.COLUMNS["event"])
+            output.listing([nouns.event(one) for one in tail.events], COLUMNS["event"])
             return 0
         for line in tail.events:
             _told(line, output)
@@ -121,6 +122,4 @@ def _told(event: LiveEvent, output: Output) -> None:
         return
     about = event.deployment or (event.application.name if event.application else "")
     many = f" ×{event.count}" if event.count > 1 else ""
-    output.line(
-        f"{event.at.astimezone():%H:%M:%S}  {event.source:<10}  {about}  {event.kind} {event.name}  {event.reason}{many}  {event.message}"
-    )
+    output.line(f"{clock(event.at)}  {event.source:<10}  {about}  {event.kind} {event.name}  {event.reason}{many}  {event.message}")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tui import config
 from tui.cli import nouns
+from tui.cli.columns import COLUMNS
 from tui.cli.output import Output
 from tui.cli.parser import Command
-from tui.cli.pending import reported
 from tui.cli.session import chosen, endpoint, fetched, opened
+from tui.cli.write import reported
 
 if TYPE_CHECKING:
     from backends.argocd.types import Application
@@ -51,8 +52,8 @@ async def _all_applications(arguments: argparse.Namespace, output: Output) -> in
 def _listed(rows: Iterable[Application], managed: frozenset[str], output: Output) -> None:
     """Each row is made into what is printed of it at once: 10,000 Applications are never held whole."""
     at = datetime.now(UTC)
-    items = [output.packed(nouns.application(one, managed=one.metadata.name in managed), nouns.COLUMNS["application"]) for one in rows]
-    output.listing(items, nouns.COLUMNS["application"], [{"name": "applications", "state": "live", "since": at, "error": None}])
+    items = [output.packed(nouns.application(one, managed=one.metadata.name in managed), COLUMNS["application"]) for one in rows]
+    output.listing(items, COLUMNS["application"], [{"name": "applications", "state": "live", "since": at, "error": None}])
 
 
 async def _apps(arguments: argparse.Namespace, output: Output) -> int:
@@ -60,14 +61,14 @@ async def _apps(arguments: argparse.Namespace, output: Output) -> int:
         await fetched(workspace, output)
         catalog = await workspace.catalog()
         warned(catalog, output)
-        output.listing([nouns.app(one, catalog) for one in catalog.apps.values()], nouns.COLUMNS["app"])
+        output.listing([nouns.app(one, catalog) for one in catalog.apps.values()], COLUMNS["app"])
         return 0
 
 
 async def _deployments(arguments: argparse.Namespace, output: Output) -> int:
     async with opened(arguments, output, repo=True) as workspace:
         await fetched(workspace, output)
-        await reported(workspace, output)
+        await reported(workspace, output, reading=True)
         catalog = await workspace.catalog()
         warned(catalog, output)
         releases = await workspace.last_changes()
@@ -81,7 +82,7 @@ async def _deployments(arguments: argparse.Namespace, output: Output) -> int:
         else:
             output.note("no Argo CD was named: where they stand is not known")
         items = [nouns.deployment(one, looked.get(id), releases.get(id)) for id, one in catalog.deployments.items()]
-        output.listing(items, nouns.COLUMNS["deployment"], feeds)
+        output.listing(items, COLUMNS["deployment"], feeds)
         return 0
 
 
@@ -90,7 +91,7 @@ async def _environments(arguments: argparse.Namespace, output: Output) -> int:
         await fetched(workspace, output)
         catalog = await workspace.catalog()
         warned(catalog, output)
-        output.listing([nouns.environment(one, catalog) for one in catalog.environments.values()], nouns.COLUMNS["environment"])
+        output.listing([nouns.environment(one, catalog) for one in catalog.environments.values()], COLUMNS["environment"])
         return 0
 
 
@@ -102,13 +103,13 @@ def warned(catalog: Catalog, output: Output) -> None:
 
 async def _clusters(arguments: argparse.Namespace, output: Output) -> int:
     async with opened(arguments, output, argocd=True) as workspace:
-        output.listing([nouns.cluster(one) for one in await workspace.server.clusters()], nouns.COLUMNS["cluster"])
+        output.listing([nouns.cluster(one) for one in await workspace.server.clusters()], COLUMNS["cluster"])
         return 0
 
 
 async def _projects(arguments: argparse.Namespace, output: Output) -> int:
     async with opened(arguments, output, argocd=True) as workspace:
-        output.listing([nouns.project(one) for one in await workspace.server.projects()], nouns.COLUMNS["project"])
+        output.listing([nouns.project(one) for one in await workspace.server.projects()], COLUMNS["project"])
         return 0
 
 
@@ -125,7 +126,7 @@ async def _workspaces(_arguments: argparse.Namespace, output: Output) -> int:
         }
         for name, one in everything.workspaces.items()
     ]
-    output.listing(items, nouns.COLUMNS["workspace"])
+    output.listing(items, COLUMNS["workspace"])
     return 0
 
 

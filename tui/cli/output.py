@@ -5,16 +5,19 @@ All of it passes `backends.text.clean` here once more, so that no command can le
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from unicodedata import combining, east_asian_width
 
 import msgspec
 
 from backends.errors import BackendError, Invalid
-from backends.text import clean
+from backends.text import clean, clean_json, clean_values
 
 if TYPE_CHECKING:
     from backends.gitops.progress import Progress
@@ -92,15 +95,15 @@ class Output:
         if self.form == "yaml":
             import yaml
 
-            plain = msgspec.to_builtins(value)
+            plain = clean_values(msgspec.to_builtins(value))
             for line in yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=10_000).splitlines():
                 self._line(line)
             return
-        self._line(msgspec.json.encode(value).decode())
+        self._out(clean_json(msgspec.json.encode(value).decode()))
 
     def record(self, value: Mapping[str, Any]) -> None:
         """One JSON object on a line of its own (followers), flushed at once."""
-        self._line(msgspec.json.encode(value).decode())
+        self._out(clean_json(msgspec.json.encode(value).decode()))
         sys.stdout.flush()
 
     def line(self, text: str = "") -> None:
@@ -112,7 +115,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """A line of progress or advice."""
-        self._end_progress()
+        self.end_progress()
         _write(sys.stderr, clean(text) + "\n")
 
     def warn(self, text: str) -> None:
@@ -146,13 +149,23 @@ class Output:
         self.note(f"tiphys: a defect of Tiphys itself: {type(error).__name__}: {clean(str(error), limit=300)}")
         self.note("  hint: nothing that was committed is undone; --debug shows where it happened")
 
+    def unheard(self, error: BaseException | None, where: str) -> None:
+        """A failure of work that nobody waits for any more: a defect, or what a stop left behind."""
+        if error is None and not self.debug:
+            return
+        if isinstance(error, Exception):
+            self._trace(error)
+        self.note(f"tiphys: {where}: {type(error).__name__}: {clean(str(error), limit=300)}" if error else f"tiphys: {where}")
+
     def ask(self, question: str) -> str:
         """What the user types at a question on stderr. Raises `EOFError` without a terminal or at its end."""
-        self._end_progress()
+        self.end_progress()
         if not sys.stdin.isatty():
             raise EOFError
-        _write(sys.stderr, clean(question))
-        answer = sys.stdin.readline()
+        with _interruptible():
+            _write(sys.stderr, clean(question))
+            sys.stderr.flush()
+            answer = sys.stdin.readline()
         if not answer:
             raise EOFError
         return answer.rstrip("\r\n")
@@ -164,7 +177,8 @@ class Output:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self.note(line)
 
-    def _end_progress(self) -> None:
+    def end_progress(self) -> None:
+        """Take the line of progress away, for whatever else writes to the terminal."""
         if self._progress:
             _write(sys.stderr, "\r\x1b[K")
             self._progress = False
@@ -178,8 +192,26 @@ class Output:
         self._out(clean(text, limit=_LIMIT))
 
     def _out(self, safe: str) -> None:
-        self._end_progress()
+        self.end_progress()
         _write(sys.stdout, safe + "\n")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Signals end what blocks the main thread here: the loop's own handlers would be heard only after the answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _interrupted) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupted(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def age(then: datetime | None, *, now: datetime | None = None) -> str:
@@ -191,6 +223,13 @@ def age(then: datetime | None, *, now: datetime | None = None) -> str:
         if seconds >= size * (2 if unit == "m" else 1):
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def clock(at: datetime) -> str:
+    """The time of day here; of a moment that this zone cannot tell (the year 1, a server's "never") the one in UTC."""
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        at = at.astimezone()
+    return f"{at:%H:%M:%S}"
 
 
 def _cell(value: Any, key: str) -> str:

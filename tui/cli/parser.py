@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Callable, Coroutine, Sequence
+import os
+import re
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
+from backends.secret import Secret, typed_url
 from tui import VERSION
 
 Command = Callable[[argparse.Namespace, Any], Coroutine[Any, Any, int] | int]
 """A command is a coroutine, or gives its exit code at once where it needs no loop."""
 
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
+"""Bytes that Python could not read as UTF-8."""
 _FORMS = ("table", "wide", "json", "yaml")
 NOUNS = ("workspaces", "clusters", "environments", "apps", "deployments", "applications", "projects")
 KINDS = ("development", "testing", "staging", "production", "preview")
@@ -26,7 +31,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     Raises `SystemExit` 2 (usage) and 0 (`--help`, `--version`), as argparse does.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    try:
+        argv = [os.fsencode(argument).decode() if _NOT_TEXT.search(argument) else argument for argument in argv]  # LANG=C reads ASCII alone
+    except UnicodeError:
+        parser.error("an argument is not UTF-8")
+    arguments = parser.parse_args(argv)
     for name, value in _GLOBAL_DEFAULTS.items():
         if not hasattr(arguments, name):
             setattr(arguments, name, value)
@@ -41,18 +51,51 @@ _GLOBAL_DEFAULTS: dict[str, Any] = {
 
 
 class _Parser(argparse.ArgumentParser):
+    """Options are never guessed from their beginning: a later version's new option must not change what a script's short one means."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
     def error(self, message: str) -> NoReturn:
         from backends.text import clean
 
-        self.exit(2, f"tiphys: {clean(message)}\n  hint: {self.prog} --help\n")
+        near = self._meant(message)
+        self.exit(2, f"tiphys: {clean(message)}\n  hint: {f'did you mean {near}? ' if near else ''}{self.prog} --help\n")
+
+    def _meant(self, message: str) -> str:
+        """The choice or the option that was probably meant; "" when none is near."""
+        import difflib
+        import re
+
+        if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message):
+            names, typed = re.findall(r"[\w-]+", choice[2]), choice[1]
+        elif option := re.search(r"unrecognized arguments:.*?(--[\w-]+)", message):
+            names, typed = [*_options(self)], option[1]
+        else:
+            return ""
+        return next(iter(difflib.get_close_matches(typed, names, 1)), "")
 
 
-def _globals() -> _Parser:
-    parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every option of a parser and of what is below it."""
+    yield from parser._option_string_actions
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                yield from _options(sub)
+
+
+def _add_globals(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes, below its own in the help; `_GLOBAL_DEFAULTS` where they are not given."""
+    usage = parser.format_usage().removeprefix("usage: ").strip()
+    parser.usage = f"{usage} [global options]"
+    parser.argument_default = argparse.SUPPRESS
     group = parser.add_argument_group("global options")
     group.add_argument("--workspace", metavar="NAME", help="a workspace that was opened before (default: the last one)")
-    group.add_argument("--repo", metavar="URL", help="the workspace repository; no remembered workspace is used then")
-    group.add_argument("--argocd", metavar="URL", help="Argo CD's base URL, with any path prefix; no remembered workspace is used then")
+    group.add_argument("--repo", type=typed_url, metavar="URL", help="the workspace repository; no remembered workspace is used then")
+    group.add_argument(
+        "--argocd", type=typed_url, metavar="URL", help="Argo CD's base URL, with any path prefix; no remembered workspace is used then"
+    )
     group.add_argument("--branch", metavar="NAME", help="the repository's branch (default: main)")
     group.add_argument("--readonly", action="store_true", help="refuse every write")
     group.add_argument("-o", "--output", choices=_FORMS, help="table (default), wide, json or yaml")
@@ -69,37 +112,44 @@ def _globals() -> _Parser:
     group.add_argument("--insecure", action="store_true", help="do not verify the server's certificate")
     group.add_argument("--plaintext", action="store_true", help="http where the URL names no scheme")
     group.add_argument(
-        "--header", action="append", metavar="'NAME: VALUE'", help="an extra header for every call (repeatable; never remembered)"
+        "--header",
+        action="append",
+        type=Secret,
+        metavar="'NAME: VALUE'",
+        help="an extra header for every call (repeatable; never remembered)",
     )
     group = parser.add_argument_group("connection to the repository")
     group.add_argument(
         "--git-token-file", metavar="FILE", help="a file of yours alone with TOKEN or USER:PASSWORD (default: git's own helpers)"
     )
-    return parser
 
 
 def _parser() -> _Parser:
-    common = _globals()
     parser = _Parser(
         prog="tiphys",
-        parents=[common],
         description="Ships software with Git, Argo CD and Kubernetes: watches Argo CD and writes the Git side.",
         epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 timed out, 5 unreachable, 130 interrupted.",
     )
     parser.add_argument("-V", "--version", action="version", version=f"tiphys {VERSION}")
     parser.set_defaults(command=_lazy("help", "show"))
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
+    made: list[argparse.ArgumentParser] = [parser]
+
     def command(name: str, module: str, function: str, help_text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, parents=[common], help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        sub = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        made.append(sub)
         sub.set_defaults(command=_lazy(module, function))
         return sub
 
     _starting(command)
-    _creating(commands, common)
+    made += _creating(commands)
     _changing(command)
     _argo(command)
     _looking(command)
+    for one in made:  # last, so that help shows a command's own options first
+        _add_globals(one)
     return parser
 
 
@@ -108,10 +158,10 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
     sub.add_argument("--headless", action="store_true", help="play the main job and print its timeline")
     sub.add_argument("--speed", type=_positive, default=1.0, metavar="N", help="how many times faster than life (default 1)")
     sub = command("open", "workspaces", "open_", "check a repository and an Argo CD, remember them, say what was found")
-    sub.add_argument("repo_url", nargs="?", default="", metavar="REPO_URL")
+    sub.add_argument("repo_url", nargs="?", type=typed_url, default="", metavar="REPO_URL")
     sub.add_argument("--name", default="", help="the name to remember it by (default: its slug, or the server's host)")
     sub = command("init", "workspaces", "init", "make a repository a workspace: its first commit")
-    sub.add_argument("repo_url", metavar="REPO_URL")
+    sub.add_argument("repo_url", type=typed_url, metavar="REPO_URL")
     sub.add_argument("--slug", required=True, help="the workspace's short name")
     sub.add_argument("--argocd-repo-url", default="", metavar="URL", help="where Argo CD reaches the repository, if not where we push")
     _writing(sub, wait=False)
@@ -120,12 +170,14 @@ def _starting(command: Callable[[str, str, str, str], argparse.ArgumentParser]) 
     sub.add_argument("name", metavar="NAME")
 
 
-def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
+def _creating(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     create = commands.add_parser(
-        "create", help="create an environment, an app or a cluster", description="Create an environment, an app or a cluster."
+        "create",
+        help="create an environment, an app or a cluster",
+        description="Create an environment, an app or a cluster.",
     )
     nouns = create.add_subparsers(title="what", metavar="WHAT", required=True)
-    sub = nouns.add_parser("environment", parents=[common], help="an environment, or other options of an existing one")
+    environment = sub = nouns.add_parser("environment", help="an environment, or other options of an existing one")
     sub.set_defaults(command=_lazy("create", "environment"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--kind", choices=KINDS)
@@ -139,7 +191,7 @@ def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     sub.add_argument("--manual", action="store_true", default=None, help="changes wait for a sync")
     sub.add_argument("--automated", dest="manual", action="store_false", help="changes are synced by themselves (default)")
     _writing(sub)
-    sub = nouns.add_parser("app", parents=[common], help="an app of yours, or an add-on from a chart repository")
+    app = sub = nouns.add_parser("app", help="an app of yours, or an add-on from a chart repository")
     sub.set_defaults(command=_lazy("create", "app"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--image", default="", metavar="REPOSITORY")
@@ -151,12 +203,13 @@ def _creating(commands: Any, common: argparse.ArgumentParser) -> None:
     sub.add_argument("--addon", action="store_true", help="a published chart; no build")
     sub.add_argument("--chart-repo", default="", metavar="URL")
     _writing(sub)
-    sub = nouns.add_parser("cluster", parents=[common], help="a cluster that Argo CD already knows")
+    cluster = sub = nouns.add_parser("cluster", help="a cluster that Argo CD already knows")
     sub.set_defaults(command=_lazy("create", "cluster"))
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--server", required=True, metavar="URL")
     sub.add_argument("--secret", default="", metavar="NAME")
     _writing(sub)
+    return create, environment, app, cluster
 
 
 def _changing(command: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:

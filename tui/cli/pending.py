@@ -9,10 +9,9 @@ from backends.errors import Invalid, Refused
 from backends.gitops.intents import decode
 from backends.gitops.journal import Outcome
 from backends.text import clean
-from tui.cli import plans
 from tui.cli.output import Column, Output
 from tui.cli.session import opened
-from tui.cli.write import confirmed, planned, said
+from tui.cli.waiting import carried_out
 
 if TYPE_CHECKING:
     from backends.gitops.journal import Entry
@@ -42,16 +41,6 @@ async def pending(arguments: argparse.Namespace, output: Output) -> int:
         if arguments.change and arguments.run:
             return await _run(workspace, workspace.journal.find(arguments.change), arguments, output)
         return _listed(workspace, arguments.change, output)
-
-
-async def reported(workspace: Workspace, output: Output) -> None:
-    """Before a write: forget what has arrived after all, and say what has not."""
-    for entry, outcome in workspace.pending():
-        if outcome is Outcome.PUSHED:
-            workspace.journal.clear(entry.change)
-            output.note(f"an earlier change had arrived after all: {clean(entry.subject)}")
-        elif outcome is Outcome.ABSENT:
-            output.warn(f"an earlier change has not arrived: {clean(entry.subject)} (tiphys pending {entry.change} --run or --drop)")
 
 
 def _listed(workspace: Workspace, change: str, output: Output) -> int:
@@ -87,15 +76,4 @@ async def _run(workspace: Workspace, entry: Entry, arguments: argparse.Namespace
         workspace.journal.clear(entry.change)
         output.note(f"it had arrived: {str(commit)[:10]} {clean(entry.subject)}")
         return 0
-    plan = await planned(workspace, decode(entry.intent.encode()), arguments, output)
-    if arguments.plan:
-        plans.printed(plan, output)
-        return 0
-    if plan.empty:
-        workspace.journal.clear(entry.change)
-        said(None, plan, output)
-        return 0
-    shown = confirmed(plan, arguments, output)
-    written = await workspace.run(plan, shown=shown, change=entry.change, reason=entry.reason, progress=output.transfer)
-    said(written, plan, output)
-    return 0
+    return await carried_out(workspace, decode(entry.intent.encode()), arguments, output, again=entry)

@@ -47,7 +47,7 @@ def lines(plan: Plan) -> Iterator[str]:
         yield from _hunks(one.hunks)
     for rendered in plan.rendered:
         if rendered.missing or rendered.error:
-            yield f"=== {rendered.deployment}: {clean(rendered.error) or f'not rendered here: {clean(rendered.missing)}'}"
+            yield f"=== {rendered.deployment}: {clean(rendered.error or rendered.missing)}"
             continue
         yield f"=== {rendered.deployment}: {_count(len(rendered.objects), 'object')} of what {rendered.by or 'Argo CD'} renders"
         for change in rendered.objects:

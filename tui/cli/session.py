@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from backends import paths
-from backends.errors import Invalid, Refused
+from backends.errors import BackendError, Invalid, Refused
 from backends.secret import Secret
+from backends.text import clean
 from tui import config
-from tui.cli.output import Output
+from tui.cli.output import Output, joined
 
 if TYPE_CHECKING:
     from backends.argocd.endpoint import Endpoint
@@ -51,12 +52,13 @@ def chosen(arguments: argparse.Namespace) -> Chosen:
 
 
 def _with(known: config.KnownWorkspace, arguments: argparse.Namespace, given: dict[str, object]) -> config.KnownWorkspace:
+    kept = config.without_secrets(known, repo=arguments.repo or known.repo, argocd=arguments.argocd or known.argocd)
     return msgspec.structs.replace(
         known,
         repo=arguments.repo or known.repo,
         argocd=arguments.argocd or known.argocd,
         branch=arguments.branch or known.branch,
-        connection=msgspec.structs.replace(known.connection, **given),
+        connection=msgspec.structs.replace(kept.connection, **given),
     )
 
 
@@ -73,7 +75,7 @@ async def opened(arguments: argparse.Namespace, output: Output, *, argocd: bool 
 
     one = chosen(arguments)
     if repo and not one.known.repo:
-        raise Refused("this needs the workspace repository", hint="--repo URL, or tiphys open REPO_URL --argocd URL")
+        raise Refused("this needs the workspace repository", hint=await _which_repository(arguments, one.known, output))
     server = connect(arguments, one.known, output) if _names_argocd(one.known, required=argocd) else None
     clone = clone_of(one.known, output, read_only=readonly(arguments)) if one.known.repo else None
     workspace = Workspace(
@@ -90,12 +92,35 @@ async def opened(arguments: argparse.Namespace, output: Output, *, argocd: bool 
         await workspace.close()
 
 
+async def _which_repository(arguments: argparse.Namespace, known: config.KnownWorkspace, output: Output) -> str:
+    """Which repository is meant, where this Argo CD already reads one as a workspace's."""
+    general = "--repo URL, or tiphys open REPO_URL --argocd URL"
+    if not _names_argocd(known, required=False):
+        return general
+    from backends.text import clean
+
+    server = connect(arguments, known, output)
+    try:
+        roots = await server.list_applications(selector="tiphys.dev/role=root", full=True)
+    except BackendError:  # the sentence stands without it, and says nothing of Argo CD
+        return general
+    finally:
+        await server.close()
+    found = sorted({clean(str((one.spec.get("source") or {}).get("repoURL", ""))) for one in roots} - {""})
+    if len(found) == 1:
+        return f"this Argo CD reads {found[0]}: tiphys open {found[0]} --argocd {server.url}"
+    return f"this Argo CD reads {joined(found)}: tiphys open one of them --argocd {server.url}" if found else general
+
+
 async def fetched(workspace: Workspace, output: Output) -> Tree:
     """The tree of the repository's head, brought here first. Raises `GitError`, `BranchMissing` (empty, or no such branch)."""
     tree = await workspace.fetch(progress=output.transfer)
     workspace.repo.require_head()
     for notice in workspace.repo.notices:
         output.warn(notice.text)
+    found = workspace.repo.fetched
+    if found is not None and found.rewritten:
+        output.warn(f"somebody pushed by force: {workspace.repo.branch} no longer holds {(found.before or '')[:10]}, which was its head")
     return tree
 
 
@@ -169,8 +194,7 @@ def _answer(output: Output, question: Question) -> Secret | None:
             return Secret(output.ask(f"{question.text} "))
         except EOFError:
             return None
-    output.note(question.text)
-    return _typed_unseen()
+    return _typed_unseen(output, question.text)
 
 
 def _password(output: Output, user: str) -> Secret:
@@ -178,14 +202,15 @@ def _password(output: Output, user: str) -> Secret:
 
     if not sys.stdin.isatty():
         raise Refused(f"the password of {user} is needed and there is no terminal to ask", hint="--password-file FILE")
-    output.note(f"password of {user}:")
-    return _typed_unseen()
+    return _typed_unseen(output, f"password of {user}:")
 
 
-def _typed_unseen() -> Secret:
+def _typed_unseen(output: Output, question: str) -> Secret:
+    """Asked once the terminal shows nothing any more: what is typed before that would be seen, and thrown away."""
     import getpass
 
-    return Secret(getpass.getpass(""))
+    output.end_progress()
+    return Secret(getpass.getpass(f"{clean(question)} "))
 
 
 def _trusts(output: Output, host: str, fingerprint: str) -> bool:

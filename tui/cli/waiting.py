@@ -6,7 +6,8 @@ import argparse
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from backends.domain.ids import DeploymentId, Sha, mint_change_id
+from backends.domain.ids import DeploymentId, Sha
+from backends.domain.stage import Flag
 from backends.errors import Unavailable
 from backends.gitops.cautions import Caution
 from backends.gitops.intents import CreateEnvironment, Delete, Deploy, EditValues, Pause, Resume, Rollback
@@ -14,11 +15,12 @@ from backends.gitops.layout import Layer, LayerKind
 from backends.gitops.workspace_layout import LAYOUT
 from backends.live.following import Followed, FollowKind, FollowOptions
 from tui.cli import plans
-from tui.cli.output import Output
-from tui.cli.write import confirmed, planned, said
+from tui.cli.output import Output, clock
+from tui.cli.write import confirmed, planned, planned_and_run, run, unneeded
 
 if TYPE_CHECKING:
     from backends.gitops.intent import Intent
+    from backends.gitops.journal import Entry
     from backends.gitops.plan import Plan
     from backends.gitops.tree import Tree
     from backends.live.follow import Follower
@@ -33,9 +35,13 @@ _KINDS: Mapping[type, FollowKind] = {
 }
 
 
-async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
-    """Plan, show, confirm, run and follow; the exit code is the verdict's."""
-    plan = await planned(workspace, intent, arguments, output)
+async def carried_out(
+    workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output, *, again: Entry | None = None
+) -> int:
+    """Plan, show, confirm and run; with `--wait` follow, and the exit code is the verdict's. `again`: the unfinished change that this is."""
+    if not arguments.wait:
+        return await planned_and_run(workspace, intent, arguments, output, again=again)
+    plan = await planned(workspace, intent, arguments, output, again=again)
     if arguments.plan:
         plans.printed(plan, output)
         return 0
@@ -52,11 +58,11 @@ async def watched(workspace: Workspace, intent: Intent, arguments: argparse.Name
         except Unavailable as error:  # a deploy commits nevertheless; the verdict says what could not be seen
             output.warn(str(error))
         if plan.empty:
-            said(None, plan, output)
-            commit = await newest_release(workspace, targets)
+            unneeded(workspace, plan, output, again)
+            head = isinstance(intent, Pause | Resume)  # these are no releases: what is wanted is the newest spec
+            commit = workspace.repo.require_head() if head else await newest_release(workspace, targets)
         else:
-            written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
-            said(written, plan, output)
+            written = await run(workspace, plan, arguments, output, shown=shown, again=again)
             commit = written.commit or await newest_release(workspace, targets)
         observations = workspace.observations()
         try:
@@ -76,6 +82,7 @@ def followed(
         targets=targets or plan.deployments,
         environment=_environment(intent, plan),
         changed_paths=tuple(diff.path for diff in plan.files),
+        has_hooks={one.deployment: bool(one.hooks) for one in plan.rendered if not (one.missing or one.error)},
     )
 
 
@@ -101,17 +108,26 @@ async def newest_release(workspace: Workspace, targets: tuple[DeploymentId, ...]
 
 
 async def told(steps: AsyncIterator[Followed], output: Output, observations: Observations | None = None) -> None:
-    """Say every step as it comes, a line for people, a JSON object for machines; and remember what was seen of releases."""
+    """Say every step as it comes, a line for people, a JSON object for machines; and remember what was seen of releases.
+
+    What says nothing that was not said before is left out: a verdict on the stage shown, a flag that the line spells out already.
+    """
+    said: dict[str | None, object] = {}
     async for step in steps:
         if observations is not None and step.deployment is not None and step.milestones is not None:
             observations.add(step.deployment, step.milestones, step.rollout.stage)
         for record in records(step):
+            news = _news(record) if output.machine else _told(record)
+            if record["type"] == "stage" and said.get(step.deployment) == news:
+                continue
+            if record["type"] == "stage":
+                said[step.deployment] = news
             if output.machine:
                 output.record(record)
             elif record["type"] == "note":
                 output.note(f"{step.deployment or 'argo cd'}: {record['note']}")
             else:
-                output.line(_line(step, record))
+                output.line(f"{clock(step.at)}  {step.deployment or 'environment'}  {news}")
 
 
 def records(step: Followed) -> list[dict[str, Any]]:
@@ -151,14 +167,22 @@ def records(step: Followed) -> list[dict[str, Any]]:
     return found
 
 
-def _line(step: Followed, record: Mapping[str, Any]) -> str:
-    at = step.at.astimezone().strftime("%H:%M:%S")
-    name = step.deployment or "environment"
+def _news(record: Mapping[str, Any]) -> object:
+    """What a record says, whenever it says it."""
+    return {key: value for key, value in record.items() if key not in ("at", "since")}
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    """A stage or a verdict for people."""
+    if record["type"] == "note":
+        return ""
     if record["type"] == "verdict":
         warning = f"; warning: {record['warning']}" if record["warning"] else ""
-        return f"{at}  {name}  {'done' if not record['exitCode'] else 'ended'}: {record['sentence']}{warning}"
-    details = " · ".join(filter(None, [record["progress"], record["reason"], ", ".join(record["flags"])]))
-    return f"{at}  {name}  {record['stage']}{f'  {details}' if details else ''}"
+        return f"{'done' if not record['exitCode'] else 'ended'}: {record['sentence']}{warning}"
+    progress, reason = record["progress"] or "", record["reason"] or ""
+    spelled = {str(Flag.RETRYING)} if "attempt" in reason else set[str]()
+    details = ("" if progress in reason else progress, reason, ", ".join(flag for flag in record["flags"] if flag not in spelled))
+    return "  ".join(filter(None, (record["stage"], " · ".join(filter(None, details)))))
 
 
 def _environment(intent: Intent, plan: Plan) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backends.domain.ids import DeploymentId
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from backends.workspace import Workspace
 
 POLL_SECONDS = 0.5
-_CLOCKS_DIFFER = timedelta(seconds=2)
-"""Argo CD's times are whole seconds, of another clock."""
 _ENDS: Mapping[Stage, int] = {
     Stage.LIVE: OK,
     Stage.DEGRADED: FAILED,
@@ -56,6 +53,7 @@ async def synced(workspace: Workspace, found: Application, output: Output, *, se
     """Wait for the operation that was just requested, then for what comes of it; the exit code of `sync --wait`.
 
     Args:
+        found: as it was before the request.
         whole: the sync was of everything and for real, so that its release can become live.
     """
     ended = await _operation(workspace, found, output, seconds)
@@ -87,16 +85,18 @@ async def synced(workspace: Workspace, found: Application, output: Output, *, se
 
 
 async def _operation(workspace: Workspace, found: Application, output: Output, seconds: float) -> OperationState | None:
-    """The operation that began after now, ended; None when it did not end in time."""
-    requested = datetime.now(UTC) - _CLOCKS_DIFFER
-    said = ""
+    """The operation that was requested, ended; None when it did not end in time.
+
+    A request takes the state of the operation before away, so any other state is the requested one's. Clocks are not asked: Argo CD's may
+    differ, and under load an operation can end before its request is answered.
+    """
+    before, said = found.status.operation_state, ""
     try:
         async with asyncio.timeout(seconds):
             while True:
                 seen = await workspace.server.get_application(found.key, project=found.project)
                 state = seen.status.operation_state
-                ours = seen.operation is None and state is not None and (state.started_at is None or state.started_at >= requested)
-                if state is not None and ours:
+                if state is not None and seen.operation is None and state != before:
                     if state.phase in ("Succeeded", "Failed", "Error"):
                         return state
                     if state.message != said:

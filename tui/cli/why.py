@@ -6,6 +6,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from backends.domain import remedies
 from backends.domain.ids import DeploymentId
 from backends.domain.rollout import FeedState, Rollout, Seen
 from backends.domain.why import Why, unmanaged
@@ -17,6 +18,25 @@ from tui.cli.session import fetched, opened
 if TYPE_CHECKING:
     from backends.argocd.types import Application
     from backends.workspace import Workspace
+
+_COMMANDS = {
+    remedies.SYNC: "tiphys sync {name} --wait",
+    remedies.FULL_SYNC: "tiphys sync {name} --wait",
+    remedies.REFRESH: "tiphys refresh {name}",
+    remedies.HARD_REFRESH: "tiphys refresh --hard {name}",
+    remedies.TERMINATE: "tiphys terminate {name}",
+    remedies.ROLLBACK: "tiphys rollback {name} --wait",
+    remedies.RESUME: "tiphys resume {name} --wait",
+    remedies.EDIT_VALUES: "tiphys set {name} KEY=VALUE --wait",
+    remedies.LOGS: "tiphys logs {name}",
+    remedies.EVENTS: "tiphys events {name}",
+    remedies.DIFF: "tiphys diff {name}",
+    remedies.MANAGER_REFRESH: "tiphys refresh of its environment's Manager",
+    remedies.MANAGER_SYNC_PRUNE: "tiphys sync --prune of its environment's Manager",
+    remedies.BOOTSTRAP: "tiphys bootstrap",
+    remedies.RECONNECT: "tiphys get clusters, to see whether Argo CD answers",
+}
+"""The command for each action of `Why.actions`."""
 
 
 async def why(arguments: argparse.Namespace, output: Output) -> int:
@@ -65,8 +85,9 @@ def _said(name: str, rollout: Rollout, answer: Why, output: Output) -> None:
         return
     output.line(f"{name}: {rollout.stage}: {answer.sentence}")
     for one in answer.evidence:
+        text = one.text.removeprefix(f"{one.object.rpartition('/')[2]}: ") if one.object else one.text
         about = f"{one.object}: " if one.object else ""
         at = f"  ({one.at:%H:%M:%S} UTC)" if one.at else ""
-        output.line(f"  {one.kind:<12} {about}{one.text}{at}")
-    if answer.actions:
-        output.line(f"  what may help: {', '.join(answer.actions)}")
+        output.line(f"  {one.kind:<12} {about}{text}{at}")
+    for action in answer.actions:
+        output.line(f"  may help     {_COMMANDS.get(action, action).format(name=name)}")

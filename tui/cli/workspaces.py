@@ -11,7 +11,7 @@ import msgspec
 from backends.bootstrap import Bootstrapped, NotAllowed
 from backends.bootstrap import bootstrap as put_root
 from backends.domain.ids import mint_change_id
-from backends.errors import Refused
+from backends.errors import BackendError, Refused
 from backends.gitops import files
 from backends.gitops.intents import Init
 from backends.text import clean
@@ -82,7 +82,13 @@ async def init(arguments: argparse.Namespace, output: Output) -> int:
             return code
         _remember(arguments.slug, one, files.workspace(workspace.tree()).id, workspace, output)
         if workspace.has_server:
-            await _bootstrapped(workspace, output)
+            try:
+                await _bootstrapped(workspace, output)
+            except NotAllowed:  # it says itself who may do it
+                raise
+            except BackendError:
+                output.note(f"{arguments.slug} is written and remembered, but not in Argo CD yet: tiphys bootstrap puts it there")
+                raise
         return code
 
 
@@ -132,11 +138,22 @@ async def _server_facts(workspace: Workspace, output: Output) -> dict[str, objec
 
 
 def _remember(name: str, one: Chosen, identity: str, workspace: Workspace, output: Output) -> None:
+    """Keep what was given, on top of what was known of the same repository, and make it the last opened one."""
+    repo = workspace.repo.url if workspace.has_repo else ""
+    before = config.known().workspaces.get(name, config.KnownWorkspace())
+    if before.repo != repo:  # another workspace by that name: nothing of it is kept
+        before = config.KnownWorkspace()
+    argocd = workspace.server.url if workspace.has_server else before.argocd
+    before = config.without_secrets(before, repo=repo, argocd=argocd)
+    given = {key: value for key, value in msgspec.structs.asdict(one.known.connection).items() if value}
     known = msgspec.structs.replace(
         one.known,
-        id=identity or one.known.id,
-        repo=workspace.repo.url if workspace.has_repo else "",
-        argocd=workspace.server.url if workspace.has_server else "",
+        id=identity or before.id,
+        repo=repo,
+        argocd=argocd,
+        author=one.known.author or before.author,
+        signing=one.known.signing if one.known.signing is not None else before.signing,
+        connection=msgspec.structs.replace(before.connection, **given),
     )
     if "@" in one.known.repo.partition("://")[2].partition("/")[0] and one.known.repo.startswith("http"):
         output.note("the password in the URL is not remembered: a git credential helper or --git-token-file FILE gives it next time")

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from backends.domain.ids import mint_change_id
 from backends.errors import BackendError, Refused
 from backends.gitops.intents import Init
-from backends.text import is_one_line
+from backends.gitops.journal import Outcome
+from backends.text import clean, is_one_line
 from tui.cli import plans
 from tui.cli.output import Output
 
 if TYPE_CHECKING:
     from backends.gitops.intent import Intent
+    from backends.gitops.journal import Entry
     from backends.gitops.plan import Plan
     from backends.gitops.writer import Written
     from backends.workspace import Workspace
@@ -25,27 +27,29 @@ if TYPE_CHECKING:
 NOTHING = "nothing to do: the repository is as wanted already"
 
 
-async def waited(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> int:
-    """Carry out an intent; with `--wait`, follow it to its verdict."""
-    if not arguments.wait:
-        return await planned_and_run(workspace, intent, arguments, output)
-    from tui.cli.waiting import watched
+async def planned_and_run(
+    workspace: Workspace,
+    intent: Intent,
+    arguments: argparse.Namespace,
+    output: Output,
+    *,
+    ask: bool = True,
+    again: Entry | None = None,
+) -> int:
+    """Plan, show, confirm and run.
 
-    return await watched(workspace, intent, arguments, output)
-
-
-async def planned_and_run(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output, *, ask: bool = True) -> int:
-    """Plan, show, confirm and run. `ask` False: confirmed by the command itself."""
-    plan = await planned(workspace, intent, arguments, output)
+    Args:
+        ask: False: confirmed by the command itself.
+        again: the unfinished change that this is; its id and its reason are kept.
+    """
+    plan = await planned(workspace, intent, arguments, output, again=again)
     if arguments.plan:
         plans.printed(plan, output)
         return 0
     if plan.empty:
-        said(None, plan, output)
+        unneeded(workspace, plan, output, again)
         return 0
-    shown = confirmed(plan, arguments, output) if ask else False
-    written = await workspace.run(plan, shown=shown, change=mint_change_id(), reason=arguments.reason, progress=output.transfer)
-    said(written, plan, output)
+    written = await run(workspace, plan, arguments, output, shown=confirmed(plan, arguments, output) if ask else False, again=again)
     if written.commit is not None and workspace.has_server:
         for notice in await workspace.nudge(written):
             output.note(notice.text)
@@ -54,15 +58,32 @@ async def planned_and_run(workspace: Workspace, intent: Intent, arguments: argpa
     return 0
 
 
-async def planned(workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output) -> Plan:
+async def run(
+    workspace: Workspace, plan: Plan, arguments: argparse.Namespace, output: Output, *, shown: bool, again: Entry | None = None
+) -> Written:
+    """Carry out a confirmed plan and say what was written. Raises what `Workspace.run` raises."""
+    change, reason = (again.change, again.reason) if again else (mint_change_id(), arguments.reason)
+    written = await workspace.run(plan, shown=shown, change=change, reason=reason, progress=output.transfer)
+    said(written, plan, output)
+    return written
+
+
+def unneeded(workspace: Workspace, plan: Plan, output: Output, again: Entry | None) -> None:
+    """Say that there is nothing to do; an unfinished change that nobody needs any more is forgotten."""
+    if again is not None:
+        workspace.journal.clear(again.change)
+    said(None, plan, output)
+
+
+async def planned(
+    workspace: Workspace, intent: Intent, arguments: argparse.Namespace, output: Output, *, again: Entry | None = None
+) -> Plan:
     """The plan of an intent on the repository's head. Raises `Refused` when the reason is not one line, or in read-only mode."""
     if not is_one_line(arguments.reason):
         raise Refused("a reason is one line without control characters", hint="--reason 'black friday'")
     if workspace.readonly and not arguments.plan:
         raise Refused("read-only: nothing is written", hint="--plan shows what would change")
-    from tui.cli.pending import reported
-
-    await reported(workspace, output)
+    await reported(workspace, output, but=again)
     output.progress("planning")
     observed = None
     if workspace.has_server and not isinstance(intent, Init):
@@ -71,6 +92,18 @@ async def planned(workspace: Workspace, intent: Intent, arguments: argparse.Name
         except BackendError as error:
             output.warn(f"what runs now is not known: {error}")
     return await workspace.plan(intent, observed=observed)
+
+
+async def reported(workspace: Workspace, output: Output, *, reading: bool = False, but: Entry | None = None) -> None:
+    """Say which earlier changes have not arrived. A writing command forgets those that have; one that reads leaves the journal alone."""
+    for entry, outcome in workspace.pending():
+        if but is not None and entry.change == but.change:
+            continue
+        if outcome is Outcome.PUSHED and not reading:
+            workspace.journal.clear(entry.change)
+            output.note(f"an earlier change had arrived after all: {clean(entry.subject)}")
+        elif outcome is Outcome.ABSENT:
+            output.warn(f"an earlier change has not arrived: {clean(entry.subject)} (tiphys pending {entry.change} --run or --drop)")
 
 
 def confirmed(plan: Plan, arguments: argparse.Namespace, output: Output) -> bool:

@@ -8,6 +8,7 @@ from backends.domain.app import App
 from backends.domain.ids import parse_slug
 from backends.errors import Conflict, Invalid
 from backends.gitops import charts, control, files, records
+from backends.gitops.address import refuse_credentials
 from backends.gitops.intent import Description
 from backends.gitops.intents.subjects import description
 from backends.gitops.tree import Tree
@@ -55,6 +56,8 @@ def with_projects(tree: Tree) -> Tree:
 
 def _check(tree: Tree, app: App) -> None:
     chart = app.chart
+    refuse_credentials(app.source.repo if app.source else "", "source repository")
+    refuse_credentials(chart.repo if chart else "", "chart repository")
     texts = [app.source.repo if app.source else "", *(image.repository for image in app.images.values())]
     texts += [chart.path, chart.repo, chart.name, chart.version] if chart else []
     for text in texts:

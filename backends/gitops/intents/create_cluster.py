@@ -8,6 +8,7 @@ from backends.domain.cluster import IN_CLUSTER, Cluster
 from backends.domain.ids import parse_slug
 from backends.errors import Conflict, Invalid
 from backends.gitops import files, records
+from backends.gitops.address import refuse_credentials
 from backends.gitops.intent import Description
 from backends.gitops.intents.subjects import description
 from backends.gitops.tree import Tree
@@ -32,7 +33,8 @@ class CreateCluster(msgspec.Struct, frozen=True, kw_only=True, tag="create-clust
         parse_slug(self.name, "cluster name")
         if self.name == IN_CLUSTER:
             raise Invalid("in-cluster is the cluster that Argo CD runs in: it needs no file")
-        if not self.server.startswith(("https://", "http://")) or not is_one_line(self.server) or "@" in self.server:
+        refuse_credentials(self.server, "address of a Kubernetes API")
+        if not self.server.startswith(("https://", "http://")) or not is_one_line(self.server):
             raise Invalid(f"not the address of a Kubernetes API: {clean(self.server, limit=120)!r}", hint="https://host:6443")
         cluster = Cluster(
             name=self.name,

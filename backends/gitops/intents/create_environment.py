@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 from backends.domain.cluster import IN_CLUSTER
 from backends.domain.environment import Allow, Environment, EnvironmentKind, GroupKind
 from backends.domain.ids import parse_slug
-from backends.errors import Conflict, Refused
+from backends.errors import Conflict, Invalid, Refused
 from backends.gitops import control, files, records
 from backends.gitops.intent import Description
 from backends.gitops.intents.locks import refuse_locked
@@ -65,11 +66,10 @@ class CreateEnvironment(msgspec.Struct, frozen=True, kw_only=True, tag="create-e
     def _new(self, tree: Tree) -> Environment:
         kind = self.kind or EnvironmentKind.DEVELOPMENT
         cluster = self.cluster or (self.clusters[0] if self.clusters else IN_CLUSTER)
-        orders = [files.environment(tree, name).order for name in files.environments(tree)] if self.order is None else []
         return Environment(
             name=self.name,
             kind=kind,
-            order=max(orders, default=0) + 10 if self.order is None else self.order,
+            order=_highest_order(tree) + 10 if self.order is None else self.order,
             cluster=cluster,
             clusters=_with_default(self.clusters or (), cluster),
             namespace="{app}-{env}" if self.namespace is None else self.namespace,
@@ -122,6 +122,15 @@ _KEYS = {
     "automated": "automated",
     "protected": "protected",
 }
+
+
+def _highest_order(tree: Tree) -> int:
+    """The highest order of the environments that can be read: a broken one must not keep a new one from being made."""
+    highest = 0
+    for name in files.environments(tree):
+        with contextlib.suppress(Invalid):
+            highest = max(highest, files.environment(tree, name).order)
+    return highest
 
 
 def _with_default(clusters: tuple[str, ...], cluster: str) -> tuple[str, ...]:

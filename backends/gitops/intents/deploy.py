@@ -56,6 +56,7 @@ class Deploy(msgspec.Struct, frozen=True, kw_only=True, tag="deploy"):
             environment = files.environment(tree, target.environment)
             refuse_locked(environment)
             tree = self._deploy(tree, app, environment, target)
+            _refuse_unreadable(tree, _place(self.app, target))
         return tree
 
     def describe(self, before: Tree, after: Tree) -> Description:
@@ -141,6 +142,15 @@ def refuse_taken(tree: Tree, target: Target, app: str) -> None:
     ending = f"/{target.id}/deployment.yaml"
     if any(path.endswith(ending) for path in tree.paths("deployments")):
         raise Conflict(f"the id {target.id} is taken")
+
+
+def _refuse_unreadable(tree: Tree, place: Place) -> None:
+    """Raises `Invalid` where a values file of the deployment is missing or does not fit: Helm would refuse it, or read it as nobody meant it."""
+    for path in LAYOUT.application(tree, place).value_files:
+        data = tree.read(path)
+        if data is None:
+            raise Invalid(f"{path} is missing: Argo CD refuses to render {place.id} without it")
+        files.parse(path, data)
 
 
 def _place(app: str, target: Target) -> Place:

@@ -11,6 +11,7 @@ from backends.domain.ids import parse_slug
 from backends.domain.workspace import SCHEMA_VERSION, ArgoHint, Workspace
 from backends.errors import Invalid, Refused
 from backends.gitops import control, files, records
+from backends.gitops.address import refuse_credentials
 from backends.gitops.intent import Description
 from backends.gitops.intents.subjects import description
 from backends.gitops.tree import Tree
@@ -52,6 +53,8 @@ class Init(msgspec.Struct, frozen=True, kw_only=True, tag="init"):
         for what, text in (("repository URL", self.repo_url), ("branch", self.branch), ("namespace", self.namespace)):
             if not text or text.startswith("-") or not is_one_line(text) or " " in text:
                 raise Invalid(f"not a {what}: {clean(text, limit=120)!r}")
+        refuse_credentials(self.repo_url, "repository URL")
+        refuse_credentials(self.argocd_url, "address of Argo CD")
         workspace = Workspace(
             schema_version=SCHEMA_VERSION,
             id=self.id,

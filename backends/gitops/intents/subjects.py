@@ -68,11 +68,17 @@ def version(record: Record | None) -> str:
 
 
 def movement(before: Record | None, after: Record | None) -> str:
-    """`1f3c9ab → 8d02e11`; `chart 1.0.0 → 1.1.0` where only the chart moves; the version alone where it is the first."""
-    if before is not None and after is not None and before.images == after.images and before.chart_version != after.chart_version:
-        return f"chart {before.chart_version or '–'} → {after.chart_version or '–'}"
+    """`1f3c9ab → 8d02e11`; `chart 1.0.0 → 1.1.0` where the chart moves, beside the image's where both do; the version alone where it is the
+    first.
+    """
+    chart = ""
+    if before is not None and after is not None and before.chart_version != after.chart_version:
+        chart = f"chart {before.chart_version or '–'} → {after.chart_version or '–'}"
+        if before.images == after.images:
+            return chart
     old, new = version(before), version(after)
-    return f"{old} → {new}" if old and old != new else new
+    image = f"{old} → {new}" if old and old != new else new
+    return f"{image}, {chart}" if chart and not new.startswith("chart ") else image
 
 
 def release_trailers(tree: Tree, places: Sequence[Place], record: Record | None) -> list[tuple[str, str]]:

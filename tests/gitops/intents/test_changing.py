@@ -182,8 +182,7 @@ def test_a_pause_that_would_mean_nothing_is_refused(
 def test_delete_removes_the_folder_and_keeps_the_environment_alive(workspace: Tree) -> None:
     intent = Delete(id=ID)
     after = intent.apply(workspace)
-    gone = {p for p in workspace.paths(FOLDER)}
-    assert dict.fromkeys(gone) == changed(workspace, after)
+    assert dict.fromkeys(workspace.paths(FOLDER)) == changed(workspace, after)
     said = intent.describe(workspace, after)
     assert "delete(web → dev): web-dev-zz45ab" == said.subject
     assert ("Tiphys-Deployment", ID) in [(one.key, one.value) for one in said.trailers]

@@ -82,6 +82,13 @@ def test_a_new_environment_takes_defaults_and_the_next_order() -> None:
     assert (False, False, "eu-1", ("eu-1",)) == (found.protected, found.automated, found.cluster, found.clusters)
 
 
+def test_an_environment_that_cannot_be_read_does_not_keep_another_from_being_made(workspace: Tree) -> None:
+    tree = workspace.with_file(ENVIRONMENT, b"kind: [\n")
+    assert 20 == files.environment(CreateEnvironment(name="qa").apply(tree), "qa").order
+    with pytest.raises(Invalid, match=ENVIRONMENT):
+        CreateEnvironment(name="prod", order=1).apply(tree)
+
+
 def test_options_of_an_environment_change_in_place_and_comments_stay(workspace: Tree) -> None:
     before = (workspace.read(ENVIRONMENT) or b"").replace(b"order: 30\n", b'order: 30  # after staging\nowner: "ada"\n')
     tree = workspace.with_file(ENVIRONMENT, before)

@@ -1,0 +1,100 @@
+"""Which keys of a noun its table shows, in which order, and which only `-o wide` does. The keys themselves: `nouns`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.cli.output import Column
+
+COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "deployment": (
+        Column("ID", "id"),
+        Column("APP", "app", wide=True),
+        Column("ENV", "environment"),
+        Column("CLUSTER", "cluster"),
+        Column("NAMESPACE", "namespace", wide=True),
+        Column("STAGE", "stage"),
+        Column("FLAGS", "flags"),
+        Column("SINCE", "since", right=True),
+        Column("IMAGES", "images"),
+        Column("CHART", "chart", wide=True),
+        Column("COMMIT", "commit", wide=True),
+        Column("BY", "author"),
+        Column("REASON", "reason"),
+    ),
+    "application": (
+        Column("NAMESPACE", "namespace", wide=True),
+        Column("NAME", "name"),
+        Column("PROJECT", "project"),
+        Column("CLUSTER", "cluster"),
+        Column("DESTINATION", "destinationNamespace", wide=True),
+        Column("SYNC", "sync"),
+        Column("HEALTH", "health"),
+        Column("REVISION", "revision", wide=True),
+        Column("IMAGES", "images", wide=True),
+        Column("AGE", "createdAt", right=True),
+        Column("REASON", "reason"),
+    ),
+    "app": (
+        Column("NAME", "name"),
+        Column("KIND", "kind"),
+        Column("CHART", "chart"),
+        Column("IMAGES", "images"),
+        Column("SOURCE", "source", wide=True),
+        Column("DEPLOYMENTS", "deployments", right=True),
+    ),
+    "environment": (
+        Column("NAME", "name"),
+        Column("KIND", "kind"),
+        Column("ORDER", "order", right=True),
+        Column("CLUSTER", "cluster"),
+        Column("CLUSTERS", "clusters", wide=True),
+        Column("PROTECTED", "protected"),
+        Column("AUTOMATED", "automated"),
+        Column("LOCKS", "locks", wide=True),
+        Column("DEPLOYMENTS", "deployments", right=True),
+    ),
+    "cluster": (
+        Column("NAME", "name"),
+        Column("SERVER", "server"),
+        Column("VERSION", "version"),
+        Column("CONNECTION", "connection"),
+        Column("APPLICATIONS", "applications", right=True),
+        Column("REASON", "reason"),
+    ),
+    "project": (
+        Column("NAME", "name"),
+        Column("SOURCES", "sourceRepos"),
+        Column("DESTINATIONS", "destinations"),
+        Column("ABOUT", "description", wide=True),
+    ),
+    "workspace": (
+        Column("NAME", "name"),
+        Column("REPOSITORY", "repo"),
+        Column("ARGO CD", "argocd"),
+        Column("BRANCH", "branch", wide=True),
+        Column("ID", "id", wide=True),
+        Column("LAST", "last"),
+    ),
+    "event": (
+        Column("AT", "at", right=True),
+        Column("SOURCE", "source"),
+        Column("APPLICATION", "application"),
+        Column("KIND", "kind"),
+        Column("NAME", "name"),
+        Column("TYPE", "type", wide=True),
+        Column("REASON", "reason"),
+        Column("COUNT", "count", wide=True, right=True),
+        Column("MESSAGE", "message"),
+    ),
+    "release": (
+        Column("COMMIT", "commit"),
+        Column("AT", "at", right=True),
+        Column("BY", "author"),
+        Column("OP", "op"),
+        Column("OUTCOME", "outcome"),
+        Column("SUBJECT", "subject"),
+        Column("REASON", "reason"),
+        Column("CHANGE", "change", wide=True),
+    ),
+}
