@@ -5,6 +5,7 @@ Both calls are upserts, so doing it twice changes nothing (seen on a real server
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from backends.domain.ids import AppKey
 from backends.errors import Forbidden, Invalid, NotFound
 from backends.gitops import files
 from backends.gitops.document import read_all
-from backends.text import is_one_line
+from backends.text import clean, is_one_line
 
 if TYPE_CHECKING:
     from backends.argocd.protocol import ArgoCD
@@ -36,7 +37,7 @@ class NotAllowed(Forbidden):
     """We may not create the root; `manifest` is what somebody who may has to apply."""
 
     def __init__(self, cause: Forbidden, manifest: bytes, namespace: str) -> None:
-        hint = f"hand bootstrap/root.yaml to somebody who may: {HAND_OVER.format(namespace=namespace)}"
+        hint = f"hand bootstrap/root.yaml to somebody who may: {HAND_OVER.format(namespace=shlex.quote(clean(namespace, limit=80)))}"
         super().__init__(cause.message, operation=cause.operation, target=cause.target, hint=hint)
         self.manifest = manifest
 
@@ -52,6 +53,13 @@ async def bootstrap(server: ArgoCD, tree: Tree) -> Bootstrapped:
         raise NotFound(f"the repository has no {files.ROOT}", hint="tiphys init REPO_URL --slug SLUG writes it")
     project, application = _objects(data)
     namespace = str(application["metadata"].get("namespace") or "argocd")
+    root = files.workspace(tree).root_name
+    for one in (project, application):
+        if one["metadata"].get("name") != root:  # an upsert of another name would overwrite what is somebody else's
+            raise Invalid(
+                f"{files.ROOT} is not this workspace's root: {clean(str(one['metadata'].get('name')), limit=80)!r} instead of {root!r}",
+                hint="tiphys history shows who changed it",
+            )
     try:
         await server.create_project(project)
         created = await _created(server, application)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from backends import paths
+from backends.errors import Refused
 
 
 def test_files_and_folders_are_private(tmp_path: Path) -> None:
@@ -39,3 +40,15 @@ def test_the_configuration_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("TIPHYS_CONFIG", str(tmp_path / "mine.toml"))
     assert tmp_path / "mine.toml" == paths.config_file()
     assert tmp_path / "workspaces.toml" == paths.workspaces_file()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "tiphys"
+    theirs.mkdir(mode=0o777)
+    os.chown(theirs, 12345, 12345)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    for attempt in (paths.cache_dir, lambda: paths.private_dir(theirs), lambda: paths.write_private(theirs / "x", b"")):
+        with pytest.raises(Refused, match="belongs to somebody else"):
+            attempt()

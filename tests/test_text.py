@@ -1,12 +1,14 @@
 """Other people's text is harmless and nothing of it vanishes silently."""
 
+import json
 import unicodedata
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.text import REPLACEMENT, clean, clean_lines, is_one_line
+from backends.text import REPLACEMENT, clean, clean_json, clean_lines, clean_values, is_one_line
 
 HOSTILE = [
     "\x1b[31mred\x1b[0m",
@@ -75,3 +77,32 @@ def test_tabs_keep_their_columns_in_lines() -> None:
 )
 def test_one_line_means_no_control(text: str, answer: bool) -> None:
     assert answer is is_one_line(text)
+
+
+@given(
+    st.recursive(
+        st.text(st.characters(exclude_categories=["Cs"])) | st.none() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+        max_leaves=8,
+    )
+)
+def test_cleaned_json_is_json_whose_texts_are_safe_and_plain_ones_unchanged(value: object) -> None:
+    text = clean_json(msgspec.json.encode(value).decode())
+
+    assert text == clean(text, limit=len(text))
+    read = json.loads(text)
+    assert [] == [one for one in _texts(read) if one.replace("\n", "").replace("\t", "") != clean(one.replace("\n", "").replace("\t", ""))]
+    if all(is_one_line(one) for one in _texts(value)):
+        assert value == read
+        assert value == clean_values(value)
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for part in parts for text in _texts(part)]
+
+
+def test_an_escaped_backslash_begins_no_escape() -> None:
+    assert '{"a":"\\\\u001b \\" \\n � �"}' == clean_json('{"a":"\\\\u001b \\" \\n \\u001b \\u009B"}')

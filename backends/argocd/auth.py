@@ -7,6 +7,7 @@ A source is bound to one endpoint by whoever makes it (`options.resolve`): nothi
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,7 +109,9 @@ def refuse_shared(path: Path, descriptor: int) -> None:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) and mode & 0o077:
         shown = clean(str(path), limit=200)
-        raise Refused(f"{shown} holds a secret and others may read it (mode {stat.S_IMODE(mode):04o})", hint=f"chmod 600 {shown}")
+        raise Refused(
+            f"{shown} holds a secret and others may read it (mode {stat.S_IMODE(mode):04o})", hint=f"chmod 600 {shlex.quote(shown)}"
+        )
 
 
 def expires_at(token: Secret) -> datetime | None:

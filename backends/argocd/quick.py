@@ -7,6 +7,7 @@ else (`NotPlain`) is asked again by `http.HttpArgoCD`, which knows renewals, pro
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import http.client
 
 _CHUNK = 64 * 1024
+LARGEST = 512 * 1024 * 1024
+"""Bytes of one answer, as of any other (`connection`)."""
 
 
 class NotPlain(Exception):
@@ -39,13 +42,13 @@ def list_applications(
         raise NotPlain
     import http.client
 
-    connection = _connection(endpoint)
+    connection, total = _connection(endpoint), endpoint.timeouts.total
     try:
-        version = decode(b"".join(_body(_answer(connection, endpoint, "/api/version"))), ServerVersion)
+        version = decode(b"".join(_body(_answer(connection, endpoint, "/api/version"), total)), ServerVersion)
         query = list_query(list_fields(parse_version(version.version)), selector=selector, projects=projects, name=name)
         path = f"/api/v1/applications?{urlencode(query, quote_via=quote, safe='')}"
         listing = ApplicationListing(partial=True)
-        for chunk in _body(_answer(connection, endpoint, path)):
+        for chunk in _body(_answer(connection, endpoint, path), total):
             if batch := listing.feed(chunk):
                 yield batch
         if batch := listing.finish():
@@ -87,12 +90,16 @@ def _answer(connection: http.client.HTTPConnection, endpoint: Endpoint, path: st
     return response
 
 
-def _body(response: http.client.HTTPResponse) -> Iterator[bytes]:
+def _body(response: http.client.HTTPResponse, total: float) -> Iterator[bytes]:
     packed = response.headers.get("content-encoding", "identity")
     if packed not in ("identity", "gzip"):
         raise NotPlain
+    end, size = time.monotonic() + total, 0
     unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed == "gzip" else None
     while chunk := response.read1(_CHUNK):
+        size += len(chunk)
+        if size > LARGEST or time.monotonic() > end:
+            raise NotPlain
         yield unpack.decompress(chunk) if unpack else chunk
     response.close()  # the connection can take the next request; an end that came too early shows in the JSON
     if unpack and not unpack.eof:

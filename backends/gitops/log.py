@@ -72,10 +72,14 @@ def read_log(git: Git, *arguments: str, names: bool = False) -> Iterator[Commit]
 
 
 def _tokens(child: process.Child) -> Iterator[str]:
-    rest = b""
+    parts: list[bytes] = []  # of a message of 100 MB, joined once
     read = child.stdout
     while read is not None and (chunk := read.read(_CHUNK)):
-        *whole, rest = (rest + chunk).split(b"\0")
+        parts.append(chunk)
+        if b"\0" not in chunk:
+            continue
+        *whole, rest = b"".join(parts).split(b"\0")
+        parts = [rest]
         for token in whole:
             yield token.decode("utf-8", "surrogateescape")
 

@@ -22,6 +22,8 @@ GRACE_SECONDS = 0.5
 """Between SIGTERM, on which git removes its lock files, and SIGKILL."""
 _TICK_SECONDS = 0.2
 _CHUNK = 1 << 16
+_COMPLAINTS = 4 << 20
+"""Bytes of stderr that are kept at most."""
 Child = subprocess.Popen[bytes]
 _alive: set[subprocess.Popen[bytes]] = set()
 
@@ -186,6 +188,8 @@ class _Exchange:
             self._out += chunk
         else:
             self._err += chunk
+            if len(self._err) > _COMPLAINTS:  # a remote may talk without end; its first and its last words say what there is to say
+                del self._err[_COMPLAINTS // 4 : -_COMPLAINTS // 4]
             self._lines(chunk)
 
     def _lines(self, chunk: bytes) -> None:

@@ -1,6 +1,7 @@
 """Answers as Go writes them: nulls anywhere, texts that are no text, lists read while they arrive."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -177,3 +178,12 @@ def test_an_event_of_the_scheduler_has_its_time_and_count_in_a_series() -> None:
     plain = decode(b'{"firstTimestamp":"2026-11-24T12:00:00Z","lastTimestamp":"2026-11-24T12:07:00Z","count":9}', Event)
 
     assert [(0, 1), (5, 4), (7, 9)] == [(event.at.minute, event.times) for event in (once, often, plain) if event.at]
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    raw = b'{"metadata":{"name":"a","creationTimestamp":"2026-11-24T10:00:00.5","labels":{"at":"2026-11-24"}}}'
+
+    one = decode(raw, Application)
+
+    assert datetime(2026, 11, 24, 10, 0, 0, 500_000, UTC) == one.metadata.creation_timestamp
+    assert {"at": "2026-11-24"} == one.metadata.labels

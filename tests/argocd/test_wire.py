@@ -249,6 +249,7 @@ async def test_an_answer_of_strange_kind_is_a_protocol_error() -> None:
         ("/argo-cd/api/version", ProtocolError, "/argo-cd/api/version"),
         ("https://other.example.org/api/version", ProtocolError, "https://other.example.org/api/version"),
         ("ftp://x/", ProtocolError, "ftp://x/"),
+        ("https://127.0.0.1/api/version", ProtocolError, "redirected (HTTP 302) to https://127.0.0.1/api/version"),  # another port
     ],
 )
 async def test_a_redirect_is_told_and_not_followed(location: str, error: type[BackendError], said: str) -> None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.errors import Refused
-from backends.gitops.address import parse_address, parse_branch
-from backends.secret import Secret
+from backends.errors import Invalid, Refused
+from backends.gitops.address import parse_address, parse_branch, refuse_credentials
+from backends.secret import Secret, SecretUrl
 from backends.text import is_one_line
 
 
@@ -168,3 +168,28 @@ def test_a_branch_name_is_taken_as_it_is(name: str) -> None:
 def test_a_branch_name_that_git_or_a_shell_would_misread_is_refused(name: str) -> None:
     with pytest.raises(Refused):
         parse_branch(name)
+
+
+@pytest.mark.parametrize(
+    "text", ["https://u:cret/with@slash@host/x", "https://u:s@cret@host/x?y", "ftp://u:cret@host/x", "https://u:cret@[::1/x"]
+)
+def test_a_refused_url_shows_its_password_neither_in_words_nor_in_variables(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_address(SecretUrl(text))
+
+    last = caught.traceback[-1]
+    assert "parse_address" == last.name
+    assert "cret" not in f"{caught.value} {caught.value!r} {last.frame.f_locals!r}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:p@host/x", "https://token@host/x", "ssh://git:p@host/x", "https://u:with/slash@host/x", "http://@u@host"]
+)
+def test_an_address_with_a_password_is_not_for_git(url: str) -> None:
+    with pytest.raises(Invalid):
+        refuse_credentials(url, "repository URL")
+
+
+@pytest.mark.parametrize("url", ["https://host/@scope/x.git", "ssh://git@host/x.git", "git@host:x.git", "/srv/x.git", ""])
+def test_an_address_without_one_is(url: str) -> None:
+    refuse_credentials(url, "repository URL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from backends.argocd.types import SyncResource
@@ -48,7 +49,9 @@ async def sync(arguments: argparse.Namespace, output: Output) -> int:
         server = workspace.server
         found = await find(server, arguments.name)
         if arguments.prune and not arguments.dry_run and not (arguments.yes or arguments.confirm == found.metadata.name):
-            raise Refused("a sync with prune deletes what Git no longer has", hint=f"--yes, or --confirm {found.metadata.name}")
+            raise Refused(
+                "a sync with prune deletes what Git no longer has", hint=f"--yes, or --confirm {shlex.quote(clean(found.metadata.name))}"
+            )
         resources = [_resource(text, found) for text in arguments.resource]
         if resources:
             output.note("a sync of single resources runs no hooks and leaves no history entry")

@@ -13,6 +13,8 @@ from tui.cli.application import find
 from tui.cli.output import Column, Output
 from tui.cli.session import opened
 
+_DEEPEST = 80
+"""Columns of indentation: deeper ones are not told apart."""
 _TREE = (
     Column("RESOURCE", "resource"),
     Column("SYNC", "sync"),
@@ -36,23 +38,27 @@ async def tree(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def indented(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The nodes in the order of their hierarchy, each with a `resource` cell that draws its place."""
+    """The nodes in the order of their hierarchy, each once, with a `resource` cell that draws its place; owners in a circle stand at the top."""
     known = {item["uid"] for item in items if item["uid"]}
-    below: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
-    for item in items:
-        below[item["parent"] if item["parent"] in known else None].append(item)
-
-    def walk(parent: str | None, indent: str, seen: frozenset[str]) -> Iterator[dict[str, Any]]:
-        rows = sorted(below[parent], key=lambda item: (item["wave"] or 0, item["kind"], item["name"]))
-        for number, item in enumerate(rows):
-            last = number == len(rows) - 1
-            branch = "" if parent is None else ("└ " if last else "├ ")
-            yield {**item, "resource": f"{indent}{branch}{item['kind']} {item['name']}"}
-            if item["uid"] and item["uid"] not in seen:  # a cycle of owners would never end
-                deeper = "" if parent is None else ("  " if last else "│ ")
-                yield from walk(item["uid"], indent + deeper, seen | {item["uid"]})
-
-    yield from walk(None, "", frozenset())
+    below: dict[str | None, list[int]] = defaultdict(list)
+    order = sorted(range(len(items)), key=lambda at: (items[at]["wave"] or 0, items[at]["kind"], items[at]["name"]))
+    for at in order:
+        below[items[at]["parent"] if items[at]["parent"] in known else None].append(at)
+    shown: set[int] = set()
+    for top in (*below[None], *order):
+        # a stack of (node, what stands before it, what stands before those that it owns): a chain of owners may be longer than Python's calls
+        waiting = [(top, "", "")]
+        while waiting:
+            at, before, indent = waiting.pop()
+            if at in shown:
+                continue
+            shown.add(at)
+            item = items[at]
+            yield {**item, "resource": f"{before}{item['kind']} {item['name']}"}
+            owned = below.pop(item["uid"], []) if item["uid"] else []
+            for number, child in enumerate(reversed(owned)):
+                branch, deeper = ("└ ", "  ") if number == 0 else ("├ ", "│ ")
+                waiting.append((child, indent + branch, (indent + deeper)[:_DEEPEST]))
 
 
 async def logs(arguments: argparse.Namespace, output: Output) -> int:
