@@ -378,6 +378,20 @@ def test_a_shared_layer_says_whom_it_reaches(line: Line) -> None:
     assert "--confirm prod" in line("set", "app:web", "replicas=3", "--yes", code=3).err
 
 
+def test_what_reaches_many_names_few(line: Line) -> None:
+    id, folder = line.deployment(), line.folder()
+    files = {path: line.read(path) for path in line.files() if path.startswith(folder)}
+    many = {}
+    for letter in "abcdefghijklmnopqrstuvwxyz234567"[:30]:
+        other = f"web-dev-aaaa{letter}a"
+        many |= {path.replace(id, other): text.replace(id, other) for path, text in files.items()}
+    line.rival(many)
+    ran = line("set", "app:web", "replicas=2", "--plan")
+    assert "11 deployments: not rendered: only the first 20 deployments are" in ran.out
+    assert 1 == ran.out.count("only the first 20")
+    assert 31 == len(line.json("set", "app:web", "replicas=2", "--plan")["rendered"])
+
+
 # ── rollback ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
