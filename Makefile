@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Servers that tests talk to; installed only where nobody minds (root in CI), elsewhere the tests that need one are skipped by name.
-DEBIAN := git openssh-server tmux tinyproxy microsocks
+DEBIAN := git openssh-server tinyproxy microsocks
 
 .PHONY: install demo test bench lint packages clean
 

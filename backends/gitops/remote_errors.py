@@ -197,7 +197,7 @@ _WORDS: dict[Trouble, tuple[type[GitError], str, str]] = {
     Trouble.NO_CREDENTIALS: (
         GitUnauthorized,
         "the remote asks who we are and nobody answered",
-        "give a token, or configure a credential helper for this host",
+        "--git-token-file FILE, or a credential helper of git's for this host",
     ),
     Trouble.FORBIDDEN: (GitForbidden, "the remote knows us but does not allow this: {says}", "ask for write access to the repository"),
     Trouble.DUBIOUS_OWNERSHIP: (

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from backends.domain.record import Image
 from backends.domain.rollout import Stage
 from backends.domain.workspace import Workspace
 from backends.engine import in_thread
+from backends.errors import NotFound
 from backends.gitops import files
 from backends.gitops.intent import Description, Intent
 from backends.gitops.intents import CreateApp, CreateEnvironment, Delete, Deploy, EditValues, Init, Target
@@ -111,7 +112,7 @@ class Play:
     argocd: HttpArgoCD
     repo: Repo
     slug: str
-    argocd_repo_url: str
+    real: bool = False
     workspace: Workspace = field(init=False)
 
     async def write(self, intent: Intent) -> Written:
@@ -119,7 +120,7 @@ class Play:
 
     async def set_up(self, *environments: CreateEnvironment, apps: tuple[str, ...] = APPS) -> None:
         """init, bootstrap, environments, apps: all followed to their end."""
-        await self.write(Init(slug=self.slug, id=str(mint_change_id()), repo_url=self.argocd_repo_url))
+        await self.write(Init(slug=self.slug, id=str(mint_change_id()), repo_url=self.repo.url, branch=self.repo.branch))
         self.workspace = files.workspace(self.repo.tree())
         await bootstrap(self.argocd, self.repo.tree())
         await self.write(Several(tuple(app(name) for name in apps)))
@@ -169,13 +170,21 @@ class Play:
             return [step async for step in follower.follow(commit, kind=kind, targets=[DeploymentId(id) for id in ids], **more)]
 
     async def clean_up(self) -> None:
-        """Delete what belongs to the workspace from Argo CD."""
-        selector = f"tiphys.dev/workspace={self.workspace.id}"
-        for app in sorted(await self.argocd.list_applications(selector=selector), key=lambda one: one.label("tiphys.dev/role") != "root"):
-            await self.argocd.delete_application(app.key, project=app.project)
-        async with asyncio.timeout(120):
+        """Delete what belongs to the workspace from Argo CD: the root first, which would bring the others back."""
+        if await in_thread(self.repo.fetch) is None:
+            return
+        workspace = files.workspace(self.repo.tree())
+        selector = f"tiphys.dev/workspace={workspace.id}"
+        left = await self.argocd.list_applications(selector=selector)
+        for app in sorted(left, key=lambda one: ("root", "manager", "").index(one.label("tiphys.dev/role"))):
+            with suppress(NotFound):  # went with the root, or with its Manager
+                await self.argocd.delete_application(app.key, project=app.project)
+        async with asyncio.timeout(180):
             while await self.argocd.list_applications(selector=selector):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.5)
+        for project in await self.argocd.projects():
+            if project.metadata.name.split("--")[0] in (workspace.slug, workspace.root_name):
+                await self.argocd.delete_project(project.metadata.name)
 
     def key(self, id: str) -> AppKey:
         return AppKey(self.workspace.argocd.namespace, id)
@@ -207,9 +216,9 @@ def told(steps: list[Followed]) -> str:
     return "\n".join(lines)
 
 
-def play(argocd_url: str, token_file: Path, repo_url: str, cache: Path, *, slug: str, argocd_repo_url: str = "") -> Play:
+def play(argocd_url: str, token_file: Path, repo_url: str, cache: Path, *, slug: str, branch: str = "main", real: bool = False) -> Play:
     argocd = connect(Endpoint(url=argocd_url, token=TokenFile(token_file)))
-    return Play(argocd, Repo.open(repo_url, cache_dir=cache), slug, argocd_repo_url or repo_url)
+    return Play(argocd, Repo.open(repo_url, branch=branch, cache_dir=cache), slug, real)
 
 
 __all__ = ["IMAGE", "Delete", "Play", "id_of", "notes", "play", "ready_line", "sandbox", "stages", "start_sandbox", "told"]

@@ -1,13 +1,17 @@
-"""Commits followed to their end on a sandbox: what a person would be told, and with which exit code it ends.
+"""Commits followed to their end, on a sandbox and on a real server: what a person would be told, and with which exit code it ends.
 
-One sandbox process and one workspace serve the file; every test has an environment or a deployment of its own.
+One Argo CD and one workspace serve the file; every test has an environment or a deployment of its own. The real one takes part when
+`TIPHYS_E2E_ARGOCD_URL`, `TIPHYS_E2E_ARGOCD_TOKEN_FILE` and `TIPHYS_E2E_REPO` name it.
 """
 
 import asyncio
+import os
+import subprocess
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
@@ -21,21 +25,58 @@ from backends.live.following import FollowKind, FollowOptions, FollowTimes
 from tests.live.stage import Play, id_of, notes, play, ready_line, sandbox, stages, start_sandbox, told
 
 
-@pytest.fixture(scope="module")
-def argo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    with sandbox(tmp_path_factory.mktemp("sandbox") / "state", speed=20.0) as line:
-        yield line
+class Where(NamedTuple):
+    """An Argo CD, and a repository that is nobody else's (of a real one: a branch)."""
+
+    argocd_url: str
+    token_file: Path
+    repo_url: str
+    slug: str
+    branch: str
+    real: bool
+
+
+@pytest.fixture(scope="module", params=["sandbox", pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])])
+def where(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Where]:
+    if request.param == "sandbox":
+        with sandbox(tmp_path_factory.mktemp("sandbox") / "state", speed=20.0) as line:
+            yield Where(line["argocd_url"], Path(line["token_file"]), line["repo_url"], "acme", "main", False)
+        return
+    try:
+        url, repo = os.environ["TIPHYS_E2E_ARGOCD_URL"], os.environ["TIPHYS_E2E_REPO"]
+        token_file = Path(os.environ["TIPHYS_E2E_ARGOCD_TOKEN_FILE"])
+    except KeyError as missing:
+        pytest.skip(f"needs a real Argo CD ({missing.args[0]} is not set)")
+    name = f"f-{uuid.uuid4().hex[:6]}"
+    found = Where(url, token_file, repo, name, name, True)
+    try:
+        yield found
+    finally:
+        asyncio.run(_take_down(found, tmp_path_factory.mktemp("end")))
+
+
+async def _take_down(where: Where, cache: Path) -> None:
+    """Nothing of the play stays in Argo CD or in the repository."""
+    left = play(where.argocd_url, where.token_file, where.repo_url, cache, slug=where.slug, branch=where.branch)
+    try:
+        await left.clean_up()
+    finally:
+        left.repo.close()
+        await left.argocd.close()
+    push = ["git", "push", "--quiet", where.repo_url, f":refs/heads/{where.branch}"]
+    subprocess.run(push, check=True, cwd=left.repo.folder)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("follow")
+def folder(where: Where, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp(f"follow-{where.slug}")
 
 
 @pytest.fixture
-async def stage(argo: dict[str, Any], folder: Path) -> AsyncIterator[Play]:
+async def stage(where: Where, folder: Path) -> AsyncIterator[Play]:
     """The workspace, made by the first test that needs it, with a client on this test's loop."""
-    found = play(argo["argocd_url"], Path(argo["token_file"]), argo["repo_url"], folder / "cache", slug="acme")
+    url, token, repo, slug, branch, real = where
+    found = play(url, token, repo, folder / "cache", slug=slug, branch=branch, real=real)
     await found.resume_or_set_up()
     try:
         yield found
@@ -66,7 +107,7 @@ async def test_a_release_whose_pods_fail_ends_with_the_reason(stage: Play, tag: 
 
 
 async def test_a_release_that_never_gets_ready_times_out_and_says_where_it_stands(stage: Play) -> None:
-    steps = await stage.run(stage.deploy("never", "never"), id_of("never"), options=FollowOptions(timeout=1.5))
+    steps = await stage.run(stage.deploy("never", "never"), id_of("never"), options=FollowOptions(timeout=15.0 if stage.real else 1.5))
 
     assert steps[-1].verdict is not None
     assert 4 == steps[-1].verdict.exit_code, told(steps)
@@ -172,7 +213,7 @@ async def test_the_old_spec_at_the_new_revision_is_not_taken_for_live(stage: Pla
 
     assert 0 == follower.exit_code, told(steps)
     assert any("has not applied application.yaml yet (source.path" in step.rollout.reason for step in steps), told(steps)
-    assert "asked Argo CD to look at tiphys-acme--dev" in notes(steps)
+    assert f"asked Argo CD to look at {stage.workspace.manager_name('dev')}" in notes(steps)
     assert "asked Argo CD to look at spec-dev-aaaaaa" in notes(steps)
 
 
@@ -260,13 +301,13 @@ async def test_one_look_tells_what_the_feed_alone_does_not(stage: Play) -> None:
 
 
 async def test_an_application_that_no_workspace_names_is_watched(stage: Play) -> None:
-    async with Follower(argocd=stage.argocd, application=stage.key("tiphys-acme")) as follower:
+    async with Follower(argocd=stage.argocd, application=stage.key(stage.workspace.root_name)) as follower:
         await follower.ready()
-        async for step in follower.watch(stage.key("tiphys-acme")):
+        async for step in follower.watch(stage.key(stage.workspace.root_name)):
             if step.rollout.stage is Stage.LIVE:
                 break
 
-    assert ["tiphys-acme"] == [key.name for key in follower.store.snapshot.rows]
+    assert [stage.workspace.root_name] == [key.name for key in follower.store.snapshot.rows]
 
 
 async def test_nothing_is_left_behind_when_following_is_stopped(stage: Play) -> None:

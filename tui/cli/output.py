@@ -115,7 +115,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """A line of progress or advice."""
-        self._end_progress()
+        self.end_progress()
         _write(sys.stderr, clean(text) + "\n")
 
     def warn(self, text: str) -> None:
@@ -159,12 +159,12 @@ class Output:
 
     def ask(self, question: str) -> str:
         """What the user types at a question on stderr. Raises `EOFError` without a terminal or at its end."""
-        self._end_progress()
+        self.end_progress()
         if not sys.stdin.isatty():
             raise EOFError
-        _write(sys.stderr, clean(question))
-        sys.stderr.flush()
         with _interruptible():
+            _write(sys.stderr, clean(question))
+            sys.stderr.flush()
             answer = sys.stdin.readline()
         if not answer:
             raise EOFError
@@ -177,7 +177,8 @@ class Output:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self.note(line)
 
-    def _end_progress(self) -> None:
+    def end_progress(self) -> None:
+        """Take the line of progress away, for whatever else writes to the terminal."""
         if self._progress:
             _write(sys.stderr, "\r\x1b[K")
             self._progress = False
@@ -191,7 +192,7 @@ class Output:
         self._out(clean(text, limit=_LIMIT))
 
     def _out(self, safe: str) -> None:
-        self._end_progress()
+        self.end_progress()
         _write(sys.stdout, safe + "\n")
 
 

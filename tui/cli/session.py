@@ -14,6 +14,7 @@ import msgspec
 from backends import paths
 from backends.errors import BackendError, Invalid, Refused
 from backends.secret import Secret
+from backends.text import clean
 from tui import config
 from tui.cli.output import Output, joined
 
@@ -117,6 +118,9 @@ async def fetched(workspace: Workspace, output: Output) -> Tree:
     workspace.repo.require_head()
     for notice in workspace.repo.notices:
         output.warn(notice.text)
+    found = workspace.repo.fetched
+    if found is not None and found.rewritten:
+        output.warn(f"somebody pushed by force: {workspace.repo.branch} no longer holds {(found.before or '')[:10]}, which was its head")
     return tree
 
 
@@ -190,8 +194,7 @@ def _answer(output: Output, question: Question) -> Secret | None:
             return Secret(output.ask(f"{question.text} "))
         except EOFError:
             return None
-    output.note(question.text)
-    return _typed_unseen()
+    return _typed_unseen(output, question.text)
 
 
 def _password(output: Output, user: str) -> Secret:
@@ -199,14 +202,15 @@ def _password(output: Output, user: str) -> Secret:
 
     if not sys.stdin.isatty():
         raise Refused(f"the password of {user} is needed and there is no terminal to ask", hint="--password-file FILE")
-    output.note(f"password of {user}:")
-    return _typed_unseen()
+    return _typed_unseen(output, f"password of {user}:")
 
 
-def _typed_unseen() -> Secret:
+def _typed_unseen(output: Output, question: str) -> Secret:
+    """Asked once the terminal shows nothing any more: what is typed before that would be seen, and thrown away."""
     import getpass
 
-    return Secret(getpass.getpass(""))
+    output.end_progress()
+    return Secret(getpass.getpass(f"{clean(question)} "))
 
 
 def _trusts(output: Output, host: str, fingerprint: str) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from backends.bootstrap import Bootstrapped, NotAllowed
 from backends.bootstrap import bootstrap as put_root
 from backends.domain.ids import mint_change_id
-from backends.errors import Refused
+from backends.errors import BackendError, Refused
 from backends.gitops import files
 from backends.gitops.intents import Init
 from backends.text import clean
@@ -82,7 +82,13 @@ async def init(arguments: argparse.Namespace, output: Output) -> int:
             return code
         _remember(arguments.slug, one, files.workspace(workspace.tree()).id, workspace, output)
         if workspace.has_server:
-            await _bootstrapped(workspace, output)
+            try:
+                await _bootstrapped(workspace, output)
+            except NotAllowed:  # it says itself who may do it
+                raise
+            except BackendError:
+                output.note(f"{arguments.slug} is written and remembered, but not in Argo CD yet: tiphys bootstrap puts it there")
+                raise
         return code
 
 
