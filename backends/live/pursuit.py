@@ -136,8 +136,18 @@ class Pursuit:
             self._keys.add(key)
 
     def _unnamed(self) -> tuple[Nudge, ...]:
-        """Targets that what the commit changed does not lead to (a release that is followed again): they are asked to look, too."""
+        """Targets that what the commit changed does not lead to (a release that is followed again, an environment's order or clusters): they
+        are asked to look, too, or the wait would be for their polling.
+        """
         named = {one.name for one in self._nudges}
+        if self._ask.kind is FollowKind.ENVIRONMENT:
+            environment = self._ask.environment
+            root, manager = self._workspace.root_name, self._workspace.manager_name(environment)
+            keepers = (
+                Nudge(name=root, project=root, role=nudge.Role.ROOT),
+                Nudge(name=manager, project=manager, role=nudge.Role.MANAGER, environment=environment, when=When.ROOT_SYNCED),
+            )
+            return tuple(one for one in keepers if one.name not in named)
         return tuple(
             Nudge(name=target.key.name, project=target.project, role=nudge.Role.DEPLOYMENT, environment=target.environment)
             for target in self._targets

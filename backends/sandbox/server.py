@@ -202,6 +202,7 @@ async def _until(work: Any, end: asyncio.Event) -> Answer | None:
     finally:
         ending.cancel()
         task.cancel()
+        await asyncio.gather(task, ending, return_exceptions=True)  # a reader that went away leaves no word behind
 
 
 async def _whole(request: web.BaseRequest, answered: Answer, *, fault: Fault | None = None) -> web.StreamResponse:
