@@ -234,7 +234,7 @@ def _left(app: Application) -> str:
 
 def _before_its_end(reconciled: datetime | None, finished: datetime | None, now: datetime) -> bool:
     """Whether this was compared before the operation ended: the comparison after it follows in 0.1 s, on a busy controller later."""
-    return reconciled is not None and finished is not None and reconciled < finished and now - finished < COMPARISON_PENDING
+    return reconciled is not None and finished is not None and reconciled <= finished and now - finished < COMPARISON_PENDING
 
 
 def _paused(wanted: Wanted) -> str:

@@ -43,6 +43,8 @@ _CLUSTER_KINDS = frozenset(
     }.items()
     for kind in kinds
 )
+_NAMED = 5
+"""Deployments with one and the same warning that are named one by one."""
 _RUNNING = ("Running", "Terminating")
 
 
@@ -173,13 +175,14 @@ def _automation(before: Tree, after: Tree, reached: Sequence[Reach], environment
 
 def _rendering(rendered: Sequence[RenderedDiff], reached: Sequence[Reach], environments: Mapping[str, Environment]) -> Iterator[Warning]:
     places = {reach.id: reach for reach in reached}
+    missing: dict[str, list[RenderedDiff]] = {}
     for diff in rendered:
         reach = places[diff.deployment]
         if diff.error:
             text = f"{diff.deployment} does not render after this: {diff.error}"
             yield Warning(code=Caution.DOES_NOT_RENDER, text=text, about=diff.deployment)
         elif diff.missing:
-            yield Warning(code=Caution.NOT_RENDERED, text=f"{diff.deployment}: {diff.missing}", about=diff.deployment)
+            missing.setdefault(diff.missing, []).append(diff)
         for text in diff.warnings:
             yield Warning(code=Caution.FILE, text=f"{diff.deployment}: {clean(text, limit=200)}", about=diff.deployment)
         plain = [one for one in diff.objects if not one.hook]
@@ -190,6 +193,12 @@ def _rendering(rendered: Sequence[RenderedDiff], reached: Sequence[Reach], envir
             text = f"only hooks of {diff.deployment} change: Argo CD does not compare hooks, so they run with the next real change or sync"
             yield Warning(code=Caution.ONLY_HOOKS, text=text, about=diff.deployment)
         yield from _not_allowed(diff, environments.get(reach.environment))
+    for reason, unrendered in missing.items():
+        few = unrendered[:_NAMED] if len(unrendered) <= _NAMED else []  # of a thousand nobody reads the names
+        for diff in few:
+            yield Warning(code=Caution.NOT_RENDERED, text=f"{diff.deployment}: {reason}", about=diff.deployment)
+        if not few:
+            yield Warning(code=Caution.NOT_RENDERED, text=f"{len(unrendered)} deployments: {reason}")
 
 
 def _not_allowed(diff: RenderedDiff, environment: Environment | None) -> Iterator[Warning]:

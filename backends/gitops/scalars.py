@@ -11,12 +11,16 @@ import math
 import re
 from typing import Any, NamedTuple
 
+from backends.text import clean
+
 EXACT = 2**53
 """Helm passes numbers through JSON floats: a larger whole number is rounded."""
 
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"))
 _FALSE = frozenset(("n", "N", "no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE"))
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_LONGEST = 400
+"""Characters of a number; the largest float has 309 digits."""
 _WORDS = frozenset(word.lower() for word in (*_TRUE, *_FALSE, *_NULL)) | {"nan", "inf", "infinity"}
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 _GO_INT = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)\Z")
@@ -68,6 +72,8 @@ def pyyaml(text: str) -> Typed:
 
     resolver: Any = yaml.resolver.Resolver()
     tag = resolver.resolve(yaml.ScalarNode, text, (True, False)).rpartition(":")[2]
+    if tag in ("int", "float") and len(text) > _LONGEST:
+        return Typed(Kind.NUMBER, -math.inf if text[0] == "-" else math.inf)  # Python refuses to read more digits than 4,300
     if tag in ("int", "float"):
         node = yaml.ScalarNode(f"tag:yaml.org,2002:{tag}", text)
         constructor = yaml.constructor.SafeConstructor()
@@ -103,6 +109,7 @@ def difference(text: str) -> str:
     if is_text_everywhere(text):
         return ""
     ours, theirs = pyyaml(text), go(text)
+    text = clean(text, limit=80)
     if ours.same(theirs):
         big = isinstance(theirs.value, int) and not isinstance(theirs.value, bool) and abs(theirs.value) > EXACT
         return f"{text} is too large a number for helm, which rounds it: quote it" if big else ""
@@ -113,7 +120,7 @@ def difference(text: str) -> str:
 
 def _go_number(text: str) -> Typed:
     plain = text if text[0] == "." else text.replace("_", "")
-    if _GO_INT.match(plain):
+    if len(plain) <= _LONGEST and _GO_INT.match(plain):
         digits = plain.lstrip("+-")
         octal = len(digits) > 1 and digits.isdigit() and digits[0] == "0"
         number = int(digits, 8) if octal else int(digits, 0)

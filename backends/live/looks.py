@@ -229,10 +229,15 @@ class Looks:
             target.asked["windows"] = now
 
     def _ask_resources(self, target: Target, app: Application | None) -> None:
-        """Which resources differ, or are left of what is deleted: feeds do without the longest part of an Application."""
+        """Which resources differ, are left of what is deleted, or of which wave a sync waits for one: feeds do without the longest part of an
+        Application.
+        """
         if app is None or app.partial:
             return
-        if app.metadata.deletion_timestamp is None and (app.status.sync.status != "OutOfSync" or _busy(app)):
+        running = operation.current(app, None)
+        busy = running is not None and running.active
+        waits = running is not None and busy and operation.waited_for(running)[0] == "resource"
+        if app.metadata.deletion_timestamp is None and not waits and (app.status.sync.status != "OutOfSync" or busy):
             target.resources = None
             target.asked.pop("resources", None)
             return

@@ -96,9 +96,21 @@ class Nudging:
         self._heard(notice)
 
 
-def unnamed(nudges: Iterable[Nudge], targets: Iterable[Target], workspace: Workspace) -> Iterator[Nudge]:
-    """Nudges of targets that what the commit changed does not lead to (a release that is followed again): they are asked to look, too."""
+def unnamed(nudges: Iterable[Nudge], targets: Iterable[Target], workspace: Workspace, environment: str) -> Iterator[Nudge]:
+    """Nudges that what the commit changed does not lead to: of a release that is followed again, of an environment's order or clusters.
+
+    Without them the wait would be for Argo CD's polling.
+
+    Args:
+        environment: whose root and Manager are waited for; "" when deployments are.
+    """
     named = {one.name for one in nudges}
+    if environment:
+        root, manager = workspace.root_name, workspace.manager_name(environment)
+        if root not in named:
+            yield Nudge(name=root, project=root, role=Role.ROOT)
+        if manager not in named:
+            yield Nudge(name=manager, project=manager, role=Role.MANAGER, environment=environment, when=When.ROOT_SYNCED)
     for target in targets:
         reached = {target.key.name, workspace.manager_name(target.environment)} & named
         if not reached and target.wanted is not None and not target.wanted.removed:

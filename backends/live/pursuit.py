@@ -146,7 +146,9 @@ class Pursuit:
                 self._concerns.setdefault(watched, []).append(target)
         self._take(self._wanted())
         if self._options.nudge:
-            self._nudges += tuple(unnamed(self._nudges, self._targets, self._workspace))
+            self._nudges += tuple(
+                unnamed(self._nudges, self._targets, self._workspace, ask.environment if ask.kind is FollowKind.ENVIRONMENT else "")
+            )
         if ask.kind is FollowKind.ENVIRONMENT:
             key = AppKey(self._workspace.argocd.namespace, self._workspace.manager_name(ask.environment))
             self._environment = Target(key, project=key.name, environment=ask.environment)

@@ -63,7 +63,7 @@ class Operator:
         elif state.get("phase") == "Running" and state.get("finishedAt"):
             pause = retry_pause(state["operation"].get("retry") or {}, int(state.get("retryCount", 0)))
             left = pause - (self._clock.mark() - self._failed_since(application, state))
-            if left > 0:
+            if left > 0.001:
                 self._again(name, left)
                 return
             kept = {key: value for key, value in state.items() if key not in ("finishedAt", "syncResult")}

@@ -120,7 +120,7 @@ class Refresher:
         same = compared.get("sources") == spec["sources"] if spec.get("sources") else compared.get("source") == sources_of(spec)[0]
         if not same:
             return Level.FORCED
-        expired = not dig(application, "status", "reconciledAt") or (self.due_in(name) <= 0 and not self._clock.playing)
+        expired = not dig(application, "status", "reconciledAt") or (self.due_in(name) <= 0.001 and not self._clock.playing)
         moved = compared.get("destination") != spec.get("destination") or (compared.get("ignoreDifferences") or []) != (
             spec.get("ignoreDifferences") or []
         )

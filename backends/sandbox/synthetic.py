@@ -100,7 +100,7 @@ class Synthetic:
         self._applications = applications
         self._world = world
         self._count = count
-        self._rate = rate
+        self.rate = rate
         self._task: asyncio.Task[None] | None = None
         self.changes = 0
         at = world.clock.stamp()
@@ -110,7 +110,7 @@ class Synthetic:
             applications.light[light.name] = light
 
     def start(self) -> None:
-        if self._count and self._rate > 0:
+        if self._count and self.rate > 0:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class Synthetic:
         with contextlib.suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(_TICK)
-                due = int((loop.time() - began) * self._rate)
+                due = int((loop.time() - began) * self.rate)
                 if due > done:
                     self.change(due - done)
                     done = due

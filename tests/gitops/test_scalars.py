@@ -161,3 +161,9 @@ def test_half_a_surrogate_pair_is_refused() -> None:
 def test_text_everywhere_means_everywhere(text: str) -> None:
     if is_text_everywhere(text):
         assert (Typed(Kind.STRING, text), Typed(Kind.STRING, text)) == (go(text), pyyaml(text))
+
+
+@pytest.mark.parametrize("text", ["9" * 100_000, "-" + "9" * 5_000 + ".5", "0x" + "f" * 5_000, "0" + "7" * 5_000, "1" + ":59" * 5_000])
+def test_a_number_of_thousands_of_digits_is_told_and_not_read(text: str) -> None:
+    assert difference(text).endswith("is a number for YAML 1.1 and text for helm and Argo CD: quote it")
+    assert len(difference(text)) < 250

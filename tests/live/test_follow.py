@@ -134,6 +134,14 @@ async def test_a_manual_environment_waits_for_somebody(stage: Play) -> None:
     assert Flag.NEEDS_YOU in steps[-1].rollout.flags
 
 
+async def test_an_environments_options_reach_its_manager_without_polling(stage: Play) -> None:
+    await stage.run(CreateEnvironment(name="later"), kind=FollowKind.ENVIRONMENT, environment="later")
+    steps = await stage.run(CreateEnvironment(name="later", order=77), kind=FollowKind.ENVIRONMENT, environment="later")
+
+    assert 0 == (steps[-1].verdict and steps[-1].verdict.exit_code), told(steps)
+    assert f"asked Argo CD to look at {stage.workspace.root_name}" in notes(steps), told(steps)
+
+
 async def test_deleting_one_of_several_ends_with_gone(stage: Play) -> None:
     steps = await stage.run(Delete(id=id_of("goes")), id_of("goes"), kind=FollowKind.REMOVAL)
 

@@ -156,7 +156,7 @@ def test_a_broken_environment_blocks_only_what_depends_on_it(line: Line) -> None
         "APPLICATION",
     ],
 )
-@pytest.mark.parametrize("data", ["", "nonsense\n", "a: [\n", "x: 1\n"])
+@pytest.mark.parametrize("data", ["", "a: [\n"])
 def test_any_broken_file_is_a_sentence_with_its_name(line: Line, path: str, data: str) -> None:
     names = {"DEPLOYMENT": "deployment.yaml", "RELEASE": "release.yaml", "APPLICATION": "application.yaml"}
     path = f"{line.folder()}/{names[path]}" if path in names else path
@@ -164,8 +164,6 @@ def test_any_broken_file_is_a_sentence_with_its_name(line: Line, path: str, data
     line.rival({path: data})
     for command in (
         ("get", "deployments"),
-        ("get", "environments"),
-        ("history",),
         ("deploy", "web", "--to", "dev", "--image", f"{IMAGE}:2", "--yes"),
         ("set", id, "a=1", "--plan"),
         ("rollback", id, "--plan"),

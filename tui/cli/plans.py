@@ -46,8 +46,10 @@ def lines(plan: Plan) -> Iterator[str]:
         yield f"--- {one.change} {clean(one.path)}"
         yield from _hunks(one.hunks)
     for rendered in plan.rendered:
-        if rendered.missing or rendered.error:
-            yield f"=== {rendered.deployment}: {clean(rendered.error or rendered.missing)}"
+        if rendered.missing:
+            continue  # a warning says why
+        if rendered.error:
+            yield f"=== {rendered.deployment}: {clean(rendered.error)}"
             continue
         yield f"=== {rendered.deployment}: {_count(len(rendered.objects), 'object')} of what {rendered.by or 'Argo CD'} renders"
         for change in rendered.objects:
