@@ -60,6 +60,17 @@ def test_a_process_is_kept_and_used_again(renderer: Renderer) -> None:
     assert first == processes(renderer)
 
 
+def test_a_process_is_kept_by_a_large_program_too(renderer: Renderer) -> None:
+    """A child's peak memory outlives exec on Linux: what we hold ourselves must not count as the Helm process's."""
+    ballast = bytearray(os.urandom(1 << 20)) * 400
+    renderer.render(one())
+    first = processes(renderer)
+    renderer.render(one("w"))
+    del ballast
+    assert 1 == len(first)
+    assert first == processes(renderer)
+
+
 def test_a_dead_process_is_replaced(renderer: Renderer) -> None:
     renderer.render(one())
     (pid,) = processes(renderer)
