@@ -16,8 +16,8 @@ from tests.sandbox.virtual import VirtualLoop
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests of a `rig` or a `place` run on a clock that jumps; those that talk over sockets or to processes on the machine's."""
-    jumps = {"rig", "place"} & set(getattr(item, "fixturenames", ()))
+    """Tests of a `rig`, a `bare` one or a `place` run on a clock that jumps; those that talk over sockets or to processes on the machine's."""
+    jumps = {"rig", "bare", "place"} & set(getattr(item, "fixturenames", ()))
     return {"loop": VirtualLoop if jumps else asyncio.new_event_loop}
 
 
@@ -26,6 +26,15 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     """A settled sandbox on a clock that jumps."""
     made = Rig(tmp_path / "fleet", timer=asyncio.get_running_loop().time)
     await made.boot()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def bare(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A sandbox with an empty repository and no Applications, on a clock that jumps."""
+    made = Rig(tmp_path / "fleet", timer=asyncio.get_running_loop().time)
+    made.sandbox.start()
     yield made
     await made.close()
 

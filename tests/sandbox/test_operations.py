@@ -79,9 +79,9 @@ class Plain:
 
 
 @pytest.fixture
-async def plain(rig: Rig) -> Plain:
+async def plain(bare: Rig) -> Plain:
     """Two ConfigMaps, synced."""
-    made = Plain(rig)
+    made = Plain(bare)
     made.push(a=config("one"), b=config("two"))
     made.create()
     await made.sync()
