@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from backends.sandbox import scenarios
@@ -49,7 +51,7 @@ async def run(options: argparse.Namespace, folder: Path, *, keep: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if options.until_stdin_closes:
-        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 4096) else stop.set())
+        threading.Thread(target=_follow_input, args=(loop, stop), name="tiphys-stdin", daemon=True).start()
     sandbox = Sandbox(
         Options(
             folder=folder,
@@ -96,6 +98,14 @@ def main(argv: list[str] | None = None) -> int:
         if options.state is None:
             shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _follow_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """End when nothing more can come on standard input. A thread: not every kind of file can be watched by a loop."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop was closed for another reason
+        loop.call_soon_threadsafe(stop.set)
 
 
 def _follow_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, parent: int) -> None:

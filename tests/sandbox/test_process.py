@@ -76,6 +76,14 @@ def test_it_ends_with_its_standard_input() -> None:
         assert 0 == process.wait(timeout=10)
 
 
+def test_an_input_that_has_nothing_to_give_ends_it_at_once() -> None:
+    done = subprocess.run(
+        [*COMMAND, "--empty", "--until-stdin-closes"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "" == json.loads(done.stdout)["workspace"]
+
+
 def test_it_ends_with_its_parent() -> None:
     script = f"import subprocess; print(subprocess.Popen({[*COMMAND, '--empty']!r}, stdout=subprocess.PIPE, text=True).stdout.readline())"
     line = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
