@@ -53,8 +53,7 @@ def paths(value: Any, at: str = "") -> set[str]:
 
 
 def names() -> list[str]:
-    folder = Path(__file__).resolve().parents[3] / "shared" / "recordings" / "rest"
-    return sorted(path.stem for path in folder.glob("*.json")) or ["none"]
+    return sorted(path.stem for path in need_shared("recordings/rest").glob("*.json"))
 
 
 class Ground:
