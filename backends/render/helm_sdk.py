@@ -156,7 +156,7 @@ class HelmSdk:
         except BaseException:
             with self._free:
                 self._made -= 1
-                self._free.notify()
+                self._free.notify_all()  # renderings and the reaper wait on the same condition
             raise
 
     def _start(self, deadline: float, cancel: Cancel | None) -> Child:
@@ -188,7 +188,7 @@ class HelmSdk:
                     self._reaper.start()
             else:
                 self._made -= 1
-            self._free.notify()
+            self._free.notify_all()  # renderings and the reaper wait on the same condition
         if not keep:
             child.close()
 
