@@ -29,3 +29,16 @@ def loaded_after(code: str) -> set[str]:
 )
 def test_importing_backends_loads_no_transport(code: str) -> None:
     assert set() == loaded_after(code) & set(HEAVY)
+
+
+def test_a_plain_list_loads_neither_git_nor_an_event_loop() -> None:
+    code = "import tui.cli.parser, tui.cli.get, tui.cli.session, backends.argocd.quick, backends.argocd.options"
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import sys, {code.removeprefix('import ')}\nprint('\\n'.join(sys.modules))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert [] == [
+        name for name in loaded if name.startswith(("asyncio", "httpx", "yaml", "backends.gitops", "backends.live", "backends.render"))
+    ]

@@ -13,7 +13,6 @@ from tui.cli.columns import COLUMNS
 from tui.cli.output import Output
 from tui.cli.parser import Command
 from tui.cli.session import chosen, endpoint, fetched, opened
-from tui.cli.write import reported
 
 if TYPE_CHECKING:
     from backends.argocd.types import Application
@@ -66,6 +65,8 @@ async def _apps(arguments: argparse.Namespace, output: Output) -> int:
 
 
 async def _deployments(arguments: argparse.Namespace, output: Output) -> int:
+    from tui.cli.write import reported  # late: a plain list loads nothing of Git
+
     async with opened(arguments, output, repo=True) as workspace:
         await fetched(workspace, output)
         await reported(workspace, output, reading=True)
