@@ -35,7 +35,7 @@ def measure(sizes: tuple[int, ...] = SIZES, repeats: int = 7) -> Iterator[Row]:
 
 def _run(argv: list[str], *, home: str | None = None) -> tuple[float, float]:
     """Milliseconds of a whole process, and its largest resident size in MB."""
-    environment = {**os.environ, "HOME": home} if home else None
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | ({"HOME": home} if home else {})
     began = time.perf_counter()
     child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment)
     _, status, usage = os.wait4(child.pid, 0)
