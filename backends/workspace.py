@@ -154,7 +154,7 @@ class Workspace:
     async def plan(self, intent: Intent, *, observed: Observed | None = None) -> Plan:
         """What an intent would do to the head that was fetched last: nothing is written.
 
-        Raises what the intent raises, and `Invalid` where what it makes does not render.
+        Raises what the intent raises; what does not render is a warning of the plan, since capabilities differ from the cluster's.
         """
         from backends.gitops import plan
 
